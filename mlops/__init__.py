@@ -1,0 +1,1 @@
+"""Everything of the platform that is not a Pulumi resource: settings, bundles, ordering, hosts, tools, rehearsal."""

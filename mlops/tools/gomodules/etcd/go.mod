@@ -1,0 +1,3 @@
+module onprem-mlops/tools/etcd
+
+go 1.26

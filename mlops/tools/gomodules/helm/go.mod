@@ -1,0 +1,3 @@
+module onprem-mlops/tools/helm
+
+go 1.26

@@ -1,0 +1,3 @@
+module onprem-mlops/tools/kwok
+
+go 1.26

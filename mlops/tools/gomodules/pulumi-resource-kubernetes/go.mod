@@ -1,0 +1,3 @@
+module onprem-mlops/tools/pulumi-resource-kubernetes
+
+go 1.26
