@@ -1,0 +1,32 @@
+"""The site's proxy, as the layers below Kubernetes take it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+
+from components.secrets import revealed
+from mlops.settings import Site
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxyAccess:
+    """How hosts and containerd reach the outside.
+
+    Attributes:
+        environment: variables, both spellings; empty without a proxy. Secret: the addresses may hold a password.
+        password: the password alone, to be masked in messages; empty without one.
+    """
+
+    environment: pulumi.Output[Mapping[str, str]]
+    password: pulumi.Output[str]
+
+
+def proxy_access(site: Site) -> ProxyAccess:
+    """The proxy of the settings."""
+    password = revealed(site.proxy.password) if site.proxy and site.proxy.password else pulumi.Output.from_input("")
+    # inside apply, since a password that is not set yet leaves all of it unknown in a preview
+    environment = password.apply(lambda _: {name: value.reveal() for name, value in site.proxy_environment().items()})
+    return ProxyAccess(environment=pulumi.Output.secret(environment), password=password)

@@ -1,0 +1,68 @@
+"""Puts a step's script together: library, values, step, and the call that starts it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from functools import cache
+from importlib import resources
+
+STEPS = ("prepare", "microk8s", "describe", "join")
+"""The steps there are; each is ``scripts/<step>.sh`` and its head names the values it wants."""
+
+STEP_TIMEOUT_SECONDS = 1800
+"""Longest a step may run on a host before it is ended: MicroK8s downloads about 300 MB and then becomes ready."""
+
+_VALUE_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+
+
+def _launcher(action: str) -> str:
+    # Plain sh, since the login shell is the host's choice. `timeout` on the host: Pulumi's own time limits do not end a
+    # remote command.
+    run = f"timeout --kill-after=30 {STEP_TIMEOUT_SECONDS} bash -s -- {action}"
+    return (
+        f'if [ "$(id -u)" = 0 ]; then exec {run}; '
+        f"elif sudo -n true </dev/null 2>/dev/null; then exec sudo -n {run}; "
+        f'else echo "onprem-mlops: user $(id -un) may not use sudo without a password on $(hostname); '
+        "allowed: root, or a user with a rule such as '$(id -un) ALL=(ALL) NOPASSWD: ALL' in /etc/sudoers.d; "
+        'mend: add that rule, or set another user in hosts.access.user" >&2; exit 77; fi'
+    )
+
+
+LAUNCHER = _launcher("apply")
+"""Command line that runs a composed script as root; the same for every step, so that an error text never holds a value."""
+
+RESET_LAUNCHER = _launcher("reset")
+"""As :data:`LAUNCHER`, undoing the step."""
+
+
+@cache
+def _script(name: str) -> str:
+    return resources.files("mlops.hosts").joinpath("scripts", f"{name}.sh").read_text(encoding="utf-8")
+
+
+def compose(step: str, *, values: dict[str, str], secrets: tuple[str, ...] = ()) -> str:
+    """The shell text of one step, for standard input of :data:`LAUNCHER`.
+
+    Args:
+        step: one of :data:`STEPS`.
+        values: shell variable name to its text; quoted here, so any text is safe.
+        secrets: names of the values that are masked in error messages.
+
+    Returns:
+        A bash script. It ends with the call of ``main``, so that a transfer cut short runs nothing.
+
+    Raises:
+        ValueError: an unknown step, a name that is no upper-case shell name, or a secret without a value.
+    """
+    if step not in STEPS:
+        message = f"unknown step {step!r}; there are {', '.join(STEPS)}"
+        raise ValueError(message)
+    wrong = [name for name in values if not _VALUE_NAME.fullmatch(name)]
+    if wrong or set(secrets) - set(values):
+        message = f"step {step}: not shell names: {wrong}; secrets without a value: {sorted(set(secrets) - set(values))}"
+        raise ValueError(message)
+    lines = [f"{name}={shlex.quote(value)}" for name, value in {"STEP": step, **values}.items()]
+    lines.append(f"SECRETS=({' '.join(secrets)})")
+    # </dev/null: no program of the step may read on in the script itself
+    return "\n".join([_script("lib"), *lines, _script(step), '{ main "$@"; exit; } </dev/null', ""])

@@ -1,0 +1,50 @@
+# Installs MicroK8s from its pinned channel with a launch configuration and waits until it is ready.
+# Values: HOST_NAME CHANNEL LAUNCH_CONFIGURATION (YAML) WAIT_SECONDS
+LAUNCH_FILE=/var/snap/microk8s/common/.microk8s.yaml
+APPLIED_DIGEST=/var/snap/microk8s/common/.onprem-mlops-launch.sha256
+
+installed_channel() { snap list microk8s 2>/dev/null 9>&- | awk '$1 == "microk8s" {print $4}'; }
+
+# A `snap install` that lost its caller goes on in snapd: wait for it instead of starting a second one.
+wait_for_running_change() {
+  local change
+  change=$(snap changes 2>/dev/null 9>&- | awk '$2 == "Doing" && /microk8s/ {print $1; exit}')
+  if [ -n "$change" ]; then quiet snap watch "$change"; fi
+}
+
+launch_digest() { printf '%s' "$LAUNCH_CONFIGURATION" | sha256sum | cut -d ' ' -f 1; }
+
+apply() {
+  local present
+  install_packages snapd
+  until_true 120 'snapd has finished seeding' snap wait system seed.loaded
+  wait_for_running_change
+  present=$(installed_channel)
+  if [ -n "$present" ] && [ "$present" != "$CHANNEL" ]; then
+    fail "MicroK8s from channel $present is already installed" "channel $CHANNEL, or no MicroK8s" "set cluster.channel to $present to keep it, or remove it with its data: snap remove --purge microk8s"
+  fi
+  if [ -n "$present" ] && [ -f "$APPLIED_DIGEST" ] && [ "$(cat "$APPLIED_DIGEST")" != "$(launch_digest)" ]; then
+    fail 'MicroK8s runs with another launch configuration (network, proxy, DNS servers or API server names were changed after the installation)' \
+      'the launch configuration it was installed with' 'undo that change in the settings, or reinstall this host: snap remove --purge microk8s'
+  fi
+  if [ -z "$present" ]; then
+    # MicroK8s reads this file once, while it is installed (canonical/microk8s pkg/k8sinit); it holds the join token, hence root only
+    printf '%s' "$LAUNCH_CONFIGURATION" | write_file "$LAUNCH_FILE" 0600
+    launch_digest | write_file "$APPLIED_DIGEST" 0600
+    quiet snap install microk8s --classic "--channel=$CHANNEL"
+  fi
+  # without the hold an automatic refresh restarts nodes at a time of its own choosing
+  quiet snap refresh --hold microk8s
+  quiet /snap/bin/microk8s status --wait-ready --timeout "$WAIT_SECONDS" ||
+    fail "MicroK8s is not ready after ${WAIT_SECONDS} s" 'ready' 'microk8s inspect on the host tells why; then run pulumi up again'
+  [ "$(installed_channel)" = "$CHANNEL" ] || fail "MicroK8s tracks '$(installed_channel)'" "$CHANNEL" 'snap refresh microk8s on the host'
+  say "MicroK8s ${CHANNEL} is ready on ${HOST_NAME}"
+}
+
+reset() {
+  local change
+  wait_for_running_change
+  if [ -n "$(installed_channel)" ]; then quiet snap remove --purge microk8s; fi
+  rm -f "$LAUNCH_FILE" "$APPLIED_DIGEST"
+  say "MicroK8s is removed from ${HOST_NAME}"
+}

@@ -1,0 +1,117 @@
+"""Engine events -> what happened in each layer, and when. The engine is the only book-keeper; nothing is counted beside it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+_PROJECT_TYPES = "onprem-mlops:"
+OTHER_LAYER = "stack"
+"""Where resources stand that belong to no layer: the stack itself."""
+_UNCHANGED = {"same", "read", "refresh"}
+
+
+def layer_of(urn: str) -> str:
+    """The layer a resource belongs to: the outermost component of ours in its URN.
+
+    >>> layer_of("urn:pulumi:s::p::onprem-mlops:hosts:PreparedHosts$command:remote:Command::hosts-node1-prepare")
+    'hosts'
+    """
+    types = urn.split("::")[2].split("$")
+    return next((kind.split(":")[1] for kind in types if kind.startswith(_PROJECT_TYPES)), OTHER_LAYER)
+
+
+@dataclass
+class LayerProgress:
+    """One layer during one operation; times in seconds of a monotonic clock."""
+
+    running: dict[str, float] = field(default_factory=dict)
+    operations: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+    started: float | None = None
+    ended: float | None = None
+
+    @property
+    def done(self) -> int:
+        """Resources that the engine is through with."""
+        return sum(self.operations.values())
+
+    @property
+    def changed(self) -> int:
+        """Resources that were created, updated, replaced or deleted."""
+        return sum(count for operation, count in self.operations.items() if operation not in _UNCHANGED)
+
+    def seconds(self, now: float) -> float:
+        """From the first step begun to the last one ended, or to now while one runs."""
+        if self.started is None:
+            return 0.0
+        return (now if self.running or self.ended is None else self.ended) - self.started
+
+
+class Progress:
+    """What an operation has done so far, by layer, in the order in which the layers began."""
+
+    def __init__(self) -> None:
+        self.layers: dict[str, LayerProgress] = {}
+        self.diagnostics: list[str] = []
+        self.slowest: list[tuple[float, str]] = []
+        self.summary: dict[str, int] = {}
+
+    def feed(self, event: dict[str, Any], now: float) -> None:
+        """Takes in one engine event (apitype.EngineEvent of the engine's Go module) that arrived now."""
+        if begun := event.get("resourcePreEvent"):
+            self._begin(begun["metadata"], now)
+        elif done := event.get("resOutputsEvent"):
+            self._end(done["metadata"], now, failed=False)
+        elif failed := event.get("resOpFailedEvent"):
+            self._end(failed["metadata"], now, failed=True)
+        elif diagnostic := event.get("diagnosticEvent"):
+            if diagnostic.get("severity") == "error":
+                self.diagnostics.append(diagnostic["message"].strip())
+        elif summary := event.get("summaryEvent"):
+            self.summary = summary.get("resourceChanges") or {}
+
+    def _layer(self, urn: str) -> LayerProgress:
+        return self.layers.setdefault(layer_of(urn), LayerProgress())
+
+    def _begin(self, metadata: dict[str, Any], now: float) -> None:
+        layer = self._layer(metadata["urn"])
+        layer.running[metadata["urn"]] = now
+        layer.started = now if layer.started is None else layer.started
+
+    def _end(self, metadata: dict[str, Any], now: float, *, failed: bool) -> None:
+        urn = metadata["urn"]
+        layer = self._layer(urn)
+        begun = layer.running.pop(urn, now)
+        layer.started = begun if layer.started is None else layer.started
+        layer.ended = now
+        if failed:
+            layer.failed.append(urn)
+        else:
+            layer.operations[metadata["op"]] += 1
+            self.slowest.append((now - begun, urn))
+
+    @property
+    def changed(self) -> int:
+        """Resources that changed, all layers; the stack's own record does not count."""
+        return sum(layer.changed for name, layer in self.layers.items() if name != OTHER_LAYER)
+
+
+def follow(log: IO[str], ended: Iterator[bool], poll_seconds: float = 0.1) -> Iterator[dict[str, Any]]:
+    """Yields the events of a growing log, one JSON object a line, until ``ended`` says so and all is read."""
+    rest = ""
+    while True:
+        last = next(ended)
+        chunk = log.read()
+        *lines, rest = (rest + chunk).split("\n")
+        for line in lines:
+            if line.strip():
+                yield json.loads(line)
+        if last and not chunk:
+            return
+        if not chunk:
+            time.sleep(poll_seconds)

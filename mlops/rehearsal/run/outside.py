@@ -1,0 +1,130 @@
+"""The part of a rehearsal that runs on the machine itself: checks the settings, gets everything that needs a network, opens the frame."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from mlops.bundles import Places, default_cache, fetch, read_lock
+from mlops.errors import Problem, UserError
+from mlops.rehearsal.run.derive import REPLACED, derive
+from mlops.rehearsal.run.plan import Plan, site_spec
+from mlops.rehearsal.site import preflight
+from mlops.rehearsal.site.frame import run_in_frame
+from mlops.rehearsal.site.image import base_image
+from mlops.rehearsal.site.runs import run_directory
+from mlops.rehearsal.standins import install, report
+from mlops.settings import MicroK8sCluster, read_site_file
+from mlops.tools import Tool, resolve
+from mlops.tools.progress import ConsoleProgress
+from mlops.tools.shell import link_folder
+
+TOOLS = (
+    "pulumi",
+    "pulumi-resource-kubernetes",
+    "kubectl",
+    "kustomize",
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kwok",
+)
+
+
+def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float) -> int:
+    """Rehearses a site and prints what came of it.
+
+    Args:
+        name: the site; its file is ``Pulumi.<name>.yaml`` in the checkout.
+        checkout: folder with the program.
+        keep: leave the throw-away site up after the second ``up``, until interrupted.
+        delay_scale: factor on the start delays of simulated pods; 0 starts them at once.
+
+    Returns:
+        0 when everything was as it must be, 1 otherwise.
+
+    Raises:
+        UserError: the site file is wrong, or this machine lacks something.
+    """
+    console = Console(highlight=False)
+    phases: dict[str, float] = {}
+    site_file = checkout / f"Pulumi.{name}.yaml"
+    site = read_site_file(site_file)
+    if not isinstance(site.cluster, MicroK8sCluster) or site.hosts is None:
+        problem = Problem(
+            f"{site_file.name} cluster.kind",
+            "existing",
+            "microk8s",
+            "there is nothing to rehearse on a cluster that exists already",
+        )
+        raise UserError(f"site {name} cannot be rehearsed", [problem])
+    preflight.check(rootless=os.geteuid() != 0)
+    with timed(phases, "tools"), ConsoleProgress() as progress:
+        tools = resolve(TOOLS, progress=progress)
+    with timed(phases, "sources"):
+        lock = read_lock(checkout / "manifests" / "sources.lock.yaml")
+        places = Places.from_environment(checkout=checkout, air_gap=site.sources.air_gap, mirrors=site.sources.mirrors)
+        fetch(lock.values(), places, default_cache(), report=console.print)
+    with timed(phases, "hosts' file system"):
+        base = base_image(console.print)
+    with run_directory(name, keep=False) as run:
+        engine = run.path / "engine"
+        install_plugins(engine, tools, console)
+        derived = derive(site_file.read_text(encoding="utf-8"), site)
+        console.print(f"derived site file: differs from {site_file.name} in {', '.join(derived.changes)}")
+        for kind, paths in REPLACED.items():
+            console.print(f"  {kind}: {paths}", markup=False)
+        plan = Plan(
+            stack=name,
+            checkout=checkout,
+            workdir=run.path,
+            base=base,
+            tools={tool.name: tool.path for tool in tools.values()},
+            # stand-ins first: the language host is looked for beside the engine
+            path=(engine / "bin", link_folder(tools.values(), run.path / "tools")),
+            site_file=derived.text,
+            secret_values=derived.secret_values,
+            changes=derived.changes,
+            keep=keep,
+            on_destroy=site.hosts.on_destroy,
+            preparation=phases,
+        )
+        site_spec(site, derived, delay_scale=delay_scale).save(plan.spec_file)
+        plan.save()
+        return run_in_frame([sys.executable, "-m", "mlops.rehearsal.run.inside", str(plan.file)], run)
+
+
+def install_plugins(engine: Path, tools: Mapping[str, Tool], console: Console) -> None:
+    """Fills the engine's own plugin folder: official plugins of this machine, the pinned Kubernetes plugin, stand-ins for the rest."""
+    plugins = engine / "pulumi-home" / "plugins"
+    plugins.mkdir(parents=True, mode=0o700)
+    theirs = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "plugins"
+    for folder in theirs.iterdir() if theirs.is_dir() else ():
+        (plugins / folder.name).symlink_to(folder)
+    kubernetes = tools["pulumi-resource-kubernetes"]
+    place = plugins / f"resource-kubernetes-v{kubernetes.version}"
+    if not place.exists():
+        place.mkdir()
+        (place / kubernetes.name).symlink_to(kubernetes.path)
+    # the engine takes the language host that lies beside it first
+    path = os.pathsep.join([str(tools["pulumi"].path.parent), os.environ.get("PATH", os.defpath)])
+    stand_ins = install(engine / "bin", plugins=plugins, environment={**os.environ, "PATH": path})
+    if line := report(stand_ins):
+        console.print(line)
+
+
+@contextmanager
+def timed(phases: dict[str, float], name: str) -> Iterator[Callable[[], float]]:
+    """Adds the seconds that the block takes to ``phases``, also when it fails."""
+    started = time.monotonic()
+    try:
+        yield lambda: time.monotonic() - started
+    finally:
+        phases[name] = phases.get(name, 0.0) + time.monotonic() - started
