@@ -19,7 +19,7 @@ from components.secrets import revealed
 from mlops.hosts import LAUNCHER, RESET_LAUNCHER, compose
 from mlops.settings import Host, HostAccess
 
-PER_DIAL_TIMEOUT_SECONDS = 10
+PER_DIAL_TIMEOUT_SECONDS = 5
 
 
 def dial_attempts(patience_seconds: float) -> int:

@@ -5,10 +5,11 @@ WORKER_LOCK="$CURRENT/var/lock/clustered.lock"
 
 fingerprint() { [ -f "$1" ] && openssl x509 -in "$1" -outform der | sha256sum | cut -d ' ' -f 1; }
 
-# A worker has no admin credentials; its kubelet may read its own node (Node authoriser).
+# A worker has no admin credentials, and the wrapper `microk8s kubectl` only prints a remark there; its kubelet may read its own node
+# (Node authoriser), by the binary of the snap.
 kubectl() {
   if [ "$ROLE" = worker ]; then
-    /snap/bin/microk8s kubectl --kubeconfig "$CURRENT/credentials/kubelet.config" "$@" 9>&-
+    /snap/microk8s/current/kubectl --kubeconfig "$CURRENT/credentials/kubelet.config" "$@" 9>&-
   else
     /snap/bin/microk8s kubectl "$@" 9>&-
   fi

@@ -1,6 +1,7 @@
 # Installs MicroK8s from its pinned channel with a launch configuration and waits until it is ready.
 # Values: HOST_NAME CHANNEL LAUNCH_CONFIGURATION (YAML) WAIT_SECONDS
 LAUNCH_FILE=/var/snap/microk8s/common/.microk8s.yaml
+WORKER_LOCK=/var/snap/microk8s/current/var/lock/clustered.lock
 APPLIED_DIGEST=/var/snap/microk8s/common/.onprem-mlops-launch.sha256
 
 installed_channel() { snap list microk8s 2>/dev/null 9>&- | awk '$1 == "microk8s" {print $4}'; }
@@ -35,8 +36,11 @@ apply() {
   fi
   # without the hold an automatic refresh restarts nodes at a time of its own choosing
   quiet snap refresh --hold microk8s
-  quiet /snap/bin/microk8s status --wait-ready --timeout "$WAIT_SECONDS" ||
-    fail "MicroK8s is not ready after ${WAIT_SECONDS} s" 'ready' 'microk8s inspect on the host tells why; then run pulumi up again'
+  # on a joined worker `microk8s status` refuses to answer; there the join step verifies that the node is Ready
+  if [ ! -f "$WORKER_LOCK" ]; then
+    quiet /snap/bin/microk8s status --wait-ready --timeout "$WAIT_SECONDS" ||
+      fail "MicroK8s is not ready after ${WAIT_SECONDS} s" 'ready' 'microk8s inspect on the host tells why; then run pulumi up again'
+  fi
   [ "$(installed_channel)" = "$CHANNEL" ] || fail "MicroK8s tracks '$(installed_channel)'" "$CHANNEL" 'snap refresh microk8s on the host'
   say "MicroK8s ${CHANNEL} is ready on ${HOST_NAME}"
 }
