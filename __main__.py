@@ -62,7 +62,7 @@ def build(site: Site) -> None:
     certificates = CertManager(
         "certificates",
         CertManagerArgs(
-            cluster=cluster,
+            cluster=cluster.access,
             load=bundle_loader(site),
             issuer_certificate=trust.issuer_certificate,
             issuer_key=trust.issuer_key,
@@ -70,7 +70,7 @@ def build(site: Site) -> None:
     )
     export_outputs(
         ca_certificate=trust.root_certificate,
-        kubeconfig=cluster.kubeconfig,
+        kubeconfig=cluster.access.kubeconfig,
         layers=[trust.outputs, cluster.outputs, certificates.outputs],
     )
 

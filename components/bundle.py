@@ -8,7 +8,7 @@ from typing import Any
 
 import pulumi
 
-from components.cluster import Cluster
+from components.access import ClusterAccess
 from components.gates import webhook_gate
 from mlops.ordering import Graph, KubeObject, ObjectRef, WebhookAnswers
 
@@ -38,7 +38,7 @@ class BundleArgs:
     """
 
     graph: Graph
-    cluster: Cluster
+    cluster: ClusterAccess
     gate_deadline_seconds: int = DEFAULT_GATE_DEADLINE_SECONDS
 
 

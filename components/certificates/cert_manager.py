@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components.access import ClusterAccess
 from components.bundle import Bundle, BundleArgs
-from components.cluster import Cluster
 from components.outputs import LayerOutputs
 from mlops.bundles import Bundle as RenderedBundle
 from mlops.ordering import KubeObject, build_graph, from_bodies
@@ -34,7 +34,7 @@ class CertManagerArgs:
         issuer_key: PEM of the intermediate's private key; secret.
     """
 
-    cluster: Cluster
+    cluster: ClusterAccess
     load: Callable[[str], RenderedBundle]
     issuer_certificate: pulumi.Input[str]
     issuer_key: pulumi.Input[str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.access import ClusterAccess
 from components.outputs import LayerOutputs
 
 
@@ -12,24 +13,19 @@ class Cluster(pulumi.ComponentResource):
     """A Kubernetes cluster whose nodes are Ready.
 
     Attributes:
-        kubeconfig: administrator's access; secret. Unknown in a preview until the cluster exists.
-        context: context of the kubeconfig, None for its current one.
-        provider: the Kubernetes provider that the layers above register their objects with.
+        access: what the layers above need to put objects into it.
         outputs: endpoint of the API server and version.
     """
 
-    kubeconfig: pulumi.Output[str]
-    context: str | None
-    provider: kubernetes.Provider
+    access: ClusterAccess
     outputs: LayerOutputs
 
     def _connect(self, name: str, kubeconfig: pulumi.Output[str], *, context: str | None, after: list[pulumi.Resource]) -> None:
-        """Sets ``kubeconfig`` and ``provider``; objects wait for ``after``, since they depend on the provider."""
-        self.kubeconfig = pulumi.Output.secret(kubeconfig)
-        self.context = context
-        self.provider = kubernetes.Provider(
+        """Sets ``access``; objects wait for ``after``, since they depend on the provider."""
+        secret: pulumi.Output[str] = pulumi.Output.secret(kubeconfig)
+        provider = kubernetes.Provider(
             f"{name}-kubernetes",
-            kubeconfig=self.kubeconfig,
+            kubeconfig=secret,
             context=context,
             # A new text of the same cluster's kubeconfig (renewed certificate) must not replace every object below it.
             cluster_identifier=name,
@@ -38,3 +34,4 @@ class Cluster(pulumi.ComponentResource):
             enable_secret_mutable=True,
             opts=pulumi.ResourceOptions(parent=self, depends_on=after),
         )
+        self.access = ClusterAccess(kubeconfig=secret, context=context, provider=provider)

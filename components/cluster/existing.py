@@ -27,4 +27,4 @@ class ExistingCluster(Cluster):
         kubeconfig = revealed(args.settings.kubeconfig)
         self._connect(name, kubeconfig, context=args.settings.context, after=[])
         self.outputs = LayerOutputs()
-        self.register_outputs({"kubeconfig": self.kubeconfig})
+        self.register_outputs({"kubeconfig": self.access.kubeconfig})

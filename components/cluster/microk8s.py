@@ -83,7 +83,7 @@ class MicroK8s(Cluster):
         self.outputs = LayerOutputs(
             endpoints={"kubernetes": f"https://{first.address}:16443"}, versions={"microk8s": args.settings.channel}
         )
-        self.register_outputs({"kubeconfig": self.kubeconfig})
+        self.register_outputs({"kubeconfig": self.access.kubeconfig})
 
     def _install(self, node: Host, token: pulumi.Output[str] | None) -> remote.Command:
         args = self._args

@@ -76,7 +76,7 @@ class _Cluster(Cluster):
 @pytest.fixture(scope="module")
 def registered() -> Registered:
     graph = build_graph(parse_documents(MANIFEST, origin="test"))
-    return record(lambda: Bundle("b", BundleArgs(graph=graph, cluster=_Cluster())))
+    return record(lambda: Bundle("b", BundleArgs(graph=graph, cluster=_Cluster().access)))
 
 
 def test_objects_keep_their_kind_and_get_the_explicit_provider(registered: Registered) -> None:
@@ -222,5 +222,5 @@ def test_the_recorder_sees_what_yaml_says() -> None:
     """Guards the fixture itself: as many objects in the manifest as resources under the bundle."""
     graph = build_graph(parse_documents(MANIFEST, origin="test"))
     wanted: list[Any] = [item for item in yaml.safe_load_all(MANIFEST) if item]
-    found = record(lambda: Bundle("c", BundleArgs(graph=graph, cluster=_Cluster()))).all
+    found = record(lambda: Bundle("c", BundleArgs(graph=graph, cluster=_Cluster().access))).all
     assert len([item for item in found if item.name.startswith("c/")]) == len(wanted)

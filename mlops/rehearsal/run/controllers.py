@@ -45,7 +45,8 @@ class StandInControllers:
         while not kubeconfig.exists():
             if self._ended.wait(_POLL_SECONDS):
                 return
-        namespace = self._site.network_namespace(self._site.control_plane.host)
+        first = next(host for host in self._site.spec.hosts if host.control_plane)
+        namespace = self._site.network_namespace(first.name)
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [

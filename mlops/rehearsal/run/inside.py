@@ -21,6 +21,7 @@ from mlops.rehearsal.run.audit import parse, summarise
 from mlops.rehearsal.run.controllers import StandInControllers
 from mlops.rehearsal.run.display import Display
 from mlops.rehearsal.run.engine import Engine, Operation
+from mlops.rehearsal.run.enter import write_enter_script
 from mlops.rehearsal.run.plan import Plan
 from mlops.rehearsal.run.report import Report, judge, print_report
 from mlops.rehearsal.site.inner import InterruptedBySignal, raise_on_signals
@@ -111,11 +112,12 @@ class Rehearsal:
                 self.report.audit = summarise(parse(lines), deployer=DEPLOYER)
 
     def _keep(self) -> None:
-        enter = self.plan.workdir / "enter"
+        enter = write_enter_script(self.plan, self.engine, self.site.spec, self.site.kubeconfig_path())
         self.console.print(
             f"The site is kept until you press Ctrl-C. In another terminal:\n"
             f"  {enter} kubectl get nodes\n"
             f"  {enter} pulumi stack output -s {self.plan.stack}\n"
+            f"  {enter} pulumi up -s {self.plan.stack} --config-file {self.engine.config_file}\n"
             f"  {enter} ssh {self.site.spec.hosts[0].name}\n"
             f"  {enter}        (a shell)",
             markup=False,

@@ -1,4 +1,4 @@
-"""The part of a rehearsal that runs on the machine itself: checks the settings, gets everything that needs a network, opens the frame."""
+"""The part of a rehearsal that runs on the machine itself: checks settings, gets what needs a network, opens the frame."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float) -> in
         tools = resolve(TOOLS, progress=progress)
     with timed(phases, "sources"):
         lock = read_lock(checkout / "manifests" / "sources.lock.yaml")
-        places = Places.from_environment(checkout=checkout, air_gap=site.sources.air_gap, mirrors=site.sources.mirrors)
+        air_gap = Path(site.sources.air_gap) if site.sources.air_gap else None
+        places = Places.from_environment(checkout=checkout, air_gap=air_gap, mirrors=site.sources.mirrors)
         fetch(lock.values(), places, default_cache(), report=console.print)
     with timed(phases, "hosts' file system"):
         base = base_image(console.print)
@@ -102,7 +103,7 @@ def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float) -> in
 
 
 def install_plugins(engine: Path, tools: Mapping[str, Tool], console: Console) -> None:
-    """Fills the engine's own plugin folder: official plugins of this machine, the pinned Kubernetes plugin, stand-ins for the rest."""
+    """Fills the engine's own plugin folder: official plugins of this machine, the Kubernetes plugin, stand-ins for the rest."""
     plugins = engine / "pulumi-home" / "plugins"
     plugins.mkdir(parents=True, mode=0o700)
     theirs = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "plugins"

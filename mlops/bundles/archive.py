@@ -1,0 +1,117 @@
+"""Unpacking an archive that nobody vouches for yet: only plain files and links that stay inside, within limits."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+
+class ArchiveError(Exception):
+    """The archive is damaged, or holds something that a source archive has no business to hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much an archive may hold; the defaults leave ten times what today's largest source needs.
+
+    Attributes:
+        compressed: bytes of the archive.
+        unpacked: bytes of the tar stream.
+        members: entries.
+    """
+
+    compressed: int = 256 * 1024**2
+    unpacked: int = 1024**3
+    members: int = 200_000
+
+
+class _Bounded(gzip.GzipFile):
+    """A compressed file that refuses to give more than so many bytes."""
+
+    def __init__(self, path: Path, limit: int) -> None:
+        super().__init__(path, "rb")
+        self._limit, self._left = limit, limit
+
+    def read(self, size: int | None = -1) -> bytes:
+        """At most ``size`` bytes.
+
+        Raises:
+            ArchiveError: more than the limit in all.
+        """
+        data = super().read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise ArchiveError(f"unpacks to more than {self._limit} bytes")
+        return data
+
+
+def unpack(archive: Path, paths: tuple[str, ...], target: Path, limits: Limits) -> None:
+    """Unpack what lies below some paths; the archive's one top folder is left out.
+
+    Args:
+        archive: tar, gzip-compressed.
+        paths: folders or files to take, relative to the top folder.
+        target: existing, empty folder.
+        limits: how much is too much.
+
+    Raises:
+        ArchiveError: damaged, too large, or with an entry that leaves the folder or is neither file, folder nor inner link.
+    """
+    if archive.stat().st_size > limits.compressed:
+        raise ArchiveError(f"is larger than {limits.compressed} bytes")
+    links: list[tuple[PurePosixPath, str]] = []
+    try:
+        with _Bounded(archive, limits.unpacked) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+            for member, name in _members(tar, limits.members):
+                wanted = any(name == PurePosixPath(path) or PurePosixPath(path) in name.parents for path in paths)
+                if not wanted or member.isdir():
+                    continue
+                if member.issym():
+                    links.append((name, member.linkname))
+                elif member.isreg():
+                    _write(tar, member, target / name)
+                else:
+                    raise ArchiveError(f"holds {member.name}, which is neither file, folder nor symbolic link")
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        raise ArchiveError(f"is damaged or cannot be unpacked: {error}") from error
+    for name, to in links:  # last, so that no file is ever written through a link
+        _link(target, name, to)
+
+
+def _members(tar: tarfile.TarFile, limit: int) -> Iterator[tuple[tarfile.TarInfo, PurePosixPath]]:
+    """Entries with their names below the top folder."""
+    for count, member in enumerate(tar, 1):
+        if count > limit:
+            raise ArchiveError(f"holds more than {limit} entries")
+        name = PurePosixPath(member.name)
+        if name.is_absolute() or ".." in name.parts or "\\" in member.name or "\n" in member.name:
+            raise ArchiveError(f"holds {member.name!r}, a name that leads out of the archive")
+        if len(name.parts) > 1:
+            yield member, PurePosixPath(*name.parts[1:])
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+    content = tar.extractfile(member)
+    if content is None:
+        raise ArchiveError(f"holds {member.name} without content")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        shutil.copyfileobj(content, file)
+
+
+def _link(target: Path, name: PurePosixPath, to: str) -> None:
+    """Make a symbolic link, if it leads to a place inside the folder."""
+    path = target / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    root = target.resolve()
+    leads_to = Path(os.path.normpath(path.parent.resolve() / to))
+    if PurePosixPath(to).is_absolute() or not leads_to.is_relative_to(root) or not path.parent.resolve().is_relative_to(root):
+        raise ArchiveError(f"holds the link {name} -> {to}, which leads out of the archive")
+    if path.is_symlink() or path.exists():
+        raise ArchiveError(f"holds {name} twice")
+    path.symlink_to(to)

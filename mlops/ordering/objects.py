@@ -1,0 +1,176 @@
+"""Kubernetes objects as values: identity, parsing from YAML, expansion of lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from mlops.errors import Problem, UserError
+
+
+class OrderingError(UserError):
+    """The objects cannot be put in order: malformed, twice the same, or a cycle."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectRef:
+    """Identity of an object in a cluster. The version is no part of it: every served version shows the same object.
+
+    Attributes:
+        group: API group, empty for the core group.
+        kind: kind in its own spelling, e.g. ``Deployment``.
+        namespace: namespace, empty for an object without one.
+        name: name of the object.
+    """
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        kind = f"{self.kind}.{self.group}" if self.group else self.kind
+        return f"{kind} {self.namespace}/{self.name}" if self.namespace else f"{kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class KubeObject:
+    """One object as it will be written to the API server.
+
+    Attributes:
+        api_version: e.g. ``apps/v1``.
+        kind: e.g. ``Deployment``.
+        name: ``metadata.name``.
+        namespace: ``metadata.namespace`` or None.
+        body: the whole object; treated as read-only.
+        origin: where it comes from, for messages.
+    """
+
+    api_version: str
+    kind: str
+    name: str
+    namespace: str | None
+    body: Mapping[str, Any] = field(compare=False, repr=False)
+    origin: str = field(default="", compare=False)
+
+    @property
+    def group(self) -> str:
+        """API group, empty for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+    @property
+    def ref(self) -> ObjectRef:
+        """Identity of the object."""
+        return ObjectRef(self.group, self.kind, self.namespace or "", self.name)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Labels of the object itself."""
+        return self.body["metadata"].get("labels") or {}
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """Annotations of the object itself."""
+        return self.body["metadata"].get("annotations") or {}
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """``spec``, empty when there is none."""
+        return self.body.get("spec") or {}
+
+
+class _KubernetesLoader(yaml.CSafeLoader):
+    """PyYAML's fast safe loader without the two YAML 1.1 types that Kubernetes does not know.
+
+    A date stays text (JSON has no dates), and so does a lone ``=`` (enumerations in CRDs contain it, PyYAML has no constructor).
+    """
+
+
+_KubernetesLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}]
+    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def parse_documents(text: str, *, origin: str) -> tuple[KubeObject, ...]:
+    """Parse a stream of YAML documents into objects; lists are expanded, empty documents skipped.
+
+    Args:
+        text: YAML.
+        origin: where the text comes from, for messages.
+
+    Raises:
+        OrderingError: the text is no YAML, a document is no object, or an object stands there twice.
+    """
+    try:
+        documents = list(yaml.load_all(text, Loader=_KubernetesLoader))
+    except yaml.YAMLError as error:
+        problem = Problem(origin, " ".join(str(error).split()), "a stream of YAML documents, each a Kubernetes object")
+        raise OrderingError(f"{origin} is not readable as YAML", [problem]) from error
+    return from_bodies(documents, origin=origin)
+
+
+def from_bodies(bodies: Iterable[object], *, origin: str) -> tuple[KubeObject, ...]:
+    """Turn decoded documents into objects.
+
+    Args:
+        bodies: decoded YAML or JSON documents; ``None`` (an empty document) is skipped, ``kind: …List`` is expanded.
+        origin: where they come from, for messages.
+
+    Raises:
+        OrderingError: each malformed document and each object that stands there twice.
+    """
+    objects: list[KubeObject] = []
+    problems: list[Problem] = []
+    queue = [(f"{origin}, document {i}", body) for i, body in enumerate(bodies, 1)]
+    while queue:
+        where, body = queue.pop(0)
+        if body is None:
+            continue
+        items = body.get("items") if isinstance(body, Mapping) and str(body.get("kind", "")).endswith("List") else None
+        if isinstance(items, list):
+            queue[:0] = [(f"{where}, item {i}", item) for i, item in enumerate(items, 1)]
+            continue
+        try:
+            objects.append(from_body(body, origin=where))
+        except OrderingError as error:
+            problems.extend(error.problems)
+    problems.extend(duplicates(objects))
+    if problems:
+        raise OrderingError(f"{origin} holds objects that cannot be used", problems)
+    return tuple(objects)
+
+
+def from_body(body: object, *, origin: str = "") -> KubeObject:
+    """Turn one decoded object into a :class:`KubeObject`.
+
+    Raises:
+        OrderingError: it lacks apiVersion, kind or metadata.name.
+    """
+    required = "an object with apiVersion, kind and metadata.name, each a text that is not empty"
+    if not isinstance(body, Mapping):
+        raise OrderingError("not a Kubernetes object", [Problem(origin, type(body).__name__, required)])
+    metadata = body.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    texts = (body.get("apiVersion"), body.get("kind"), metadata.get("name"))
+    api_version, kind, name = (text if isinstance(text, str) else "" for text in texts)
+    namespace = metadata.get("namespace")
+    if not (api_version and kind and name) or not (namespace is None or isinstance(namespace, str)):
+        found = f"apiVersion {texts[0]!r}, kind {texts[1]!r}, metadata.name {texts[2]!r}, metadata.namespace {namespace!r}"
+        raise OrderingError("not a Kubernetes object", [Problem(origin, found, required)])
+    return KubeObject(api_version, kind, name, namespace or None, body, origin)
+
+
+def duplicates(objects: Iterable[KubeObject]) -> list[Problem]:
+    """One problem for each object that stands in the set more than once, naming both origins."""
+    seen: dict[ObjectRef, KubeObject] = {}
+    problems = []
+    for item in objects:
+        first = seen.setdefault(item.ref, item)
+        if first is not item:
+            found = f"twice: in {first.origin or 'one place'} and in {item.origin or 'another'}"
+            problems.append(Problem(str(item.ref), found, "each object once", "remove one of the two"))
+    return problems

@@ -1,0 +1,1 @@
+"""Stand-in for the ``random`` provider 4.21.4."""

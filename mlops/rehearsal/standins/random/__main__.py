@@ -1,0 +1,5 @@
+"""The stand-in ``pulumi-resource-random``."""
+
+from mlops.rehearsal.standins.random.resources import provider
+
+provider().run()

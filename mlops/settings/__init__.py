@@ -1,0 +1,49 @@
+"""Typed, frozen settings of one site: read, checked and completed before anything is touched.
+
+Start with :func:`read_site_file` (a site file, no engine, no passphrase), :func:`unseal` (the same with its secrets, read through
+the engine) or :func:`parse_site` (values that the engine has already handed over).
+"""
+
+from mlops.settings.cluster import ExistingCluster, MicroK8sCluster
+from mlops.settings.engine import decode_config, unseal
+from mlops.settings.hosts import Access, Bastion, Host, HostAccess, Hosts
+from mlops.settings.network import Network
+from mlops.settings.parse import parse_site, read_site_file
+from mlops.settings.proxy import Proxy
+from mlops.settings.report import Origin, SettingsError
+from mlops.settings.secret import MissingSecret, Secret, SecretState
+from mlops.settings.site import CLUSTER_DOMAIN, Site
+from mlops.settings.sources import Sources
+from mlops.settings.stackfile import NAMESPACE, site_files
+from mlops.settings.trust import CorporateAuthority, OwnAuthority, Trust
+from mlops.settings.types import AddressRange
+
+__all__ = [
+    "CLUSTER_DOMAIN",
+    "NAMESPACE",
+    "Access",
+    "AddressRange",
+    "Bastion",
+    "CorporateAuthority",
+    "ExistingCluster",
+    "Host",
+    "HostAccess",
+    "Hosts",
+    "MicroK8sCluster",
+    "MissingSecret",
+    "Network",
+    "Origin",
+    "OwnAuthority",
+    "Proxy",
+    "Secret",
+    "SecretState",
+    "SettingsError",
+    "Site",
+    "Sources",
+    "Trust",
+    "decode_config",
+    "parse_site",
+    "read_site_file",
+    "site_files",
+    "unseal",
+]

@@ -1,0 +1,144 @@
+"""Rendering and loading, with the pinned kustomize and the real cert-manager base."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mlops.bundles import Bundle, Kustomize, Places, default_cache, load_bundle, render
+from mlops.errors import UserError
+from mlops.ordering import build_graph
+from mlops.tools import tool
+from tests.bundles.source_archives import archive, make_places, make_source
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def cert_manager(cache: Path) -> Bundle:
+    return load_bundle(
+        "cert-manager",
+        manifests=REPOSITORY / "manifests",
+        places=Places.from_environment(checkout=REPOSITORY),
+        cache=cache,
+        kustomize=Kustomize.pinned(),
+    )
+
+
+def test_cert_manager_golden(tmp_path: Path) -> None:
+    bundle = cert_manager(default_cache())
+    assert Counter(item.kind for item in bundle.objects) == {
+        "ClusterRole": 13, "ClusterRoleBinding": 10, "CustomResourceDefinition": 6, "Deployment": 3,
+        "MutatingWebhookConfiguration": 1, "Namespace": 1, "Role": 4, "RoleBinding": 4, "Service": 3, "ServiceAccount": 3,
+        "ValidatingWebhookConfiguration": 1,
+    }  # fmt: skip
+    images = {
+        c["image"] for item in bundle.objects if item.kind == "Deployment" for c in item.spec["template"]["spec"]["containers"]
+    }
+    assert images == {f"quay.io/jetstack/cert-manager-{part}:v1.20.2" for part in ("controller", "cainjector", "webhook")}
+    assert Counter(edge.rule for edge in build_graph(bundle.objects).edges) == {"R1": 13, "R6": 6, "R7": 4, "R10": 3, "R11": 28}
+
+
+def test_a_warm_load_is_quick() -> None:
+    cold = cert_manager(default_cache())
+    began = time.perf_counter()
+    warm = cert_manager(default_cache())
+    assert time.perf_counter() - began < 0.2
+    assert [item.body for item in warm.objects] == [item.body for item in cold.objects]
+
+
+CONFIG_MAP = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: n}\ndata: {on: 'yes', day: '2026-01-01'}\n"
+FILES = {"base/kustomization.yaml": b"resources: [a.yaml]\n", "base/a.yaml": CONFIG_MAP}
+
+
+@pytest.fixture
+def manifests(tmp_path: Path) -> Path:
+    """A lock with the source ``thing``, a bundle ``b`` on it, and a mirror that has it."""
+    source = make_source(tmp_path / "plain", FILES)
+    archive(tmp_path / "mirror" / source.archive(), FILES)
+    folder = tmp_path / "manifests"
+    (folder / "b").mkdir(parents=True)
+    content = {"sources": {"thing": source.model_dump(mode="json", exclude={"name"})}}
+    (folder / "sources.lock.yaml").write_text(yaml.safe_dump(content))
+    (folder / "b/kustomization.yaml").write_text("resources: [../sources/thing/base]\nnamePrefix: x-\n")
+    return folder
+
+
+class Loads:
+    """Loads the bundle ``b``, counting how often it had to be rendered."""
+
+    def __init__(self, manifests: Path, scratch: Path) -> None:
+        self.manifests, self.scratch, self.rendered = manifests, scratch, 0
+
+    def kustomize(self) -> Path:
+        self.rendered += 1
+        return tool("kustomize")
+
+    def __call__(self) -> Bundle:
+        places = make_places(neighbour=self.scratch / "mirror")
+        kustomize = Kustomize("1", self.kustomize)
+        return load_bundle("b", manifests=self.manifests, places=places, cache=self.scratch / "cache", kustomize=kustomize)
+
+
+@pytest.fixture
+def load(manifests: Path, tmp_path: Path) -> Loads:
+    return Loads(manifests, tmp_path)
+
+
+def test_a_changed_file_renders_anew_and_nothing_else_does(load: Loads, manifests: Path) -> None:
+    assert [str(item.ref) for item in load().objects] == ["ConfigMap n/x-c"]
+    load()
+    assert load.rendered == 1
+    (manifests / "b/kustomization.yaml").write_text("resources: [../sources/thing/base]\nnamePrefix: y-\n")
+    assert [str(item.ref) for item in load().objects] == ["ConfigMap n/y-c"]
+    assert load.rendered == 2
+
+
+def test_a_cut_cache_entry_is_made_anew(load: Loads, tmp_path: Path) -> None:
+    load()
+    (entry,) = (tmp_path / "cache/bundles").glob("*.json")
+    entry.write_text("[{")
+    assert len(load().objects) == 1
+
+
+def test_a_cache_of_bundles_that_cannot_be_written(load: Loads, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache/bundles").write_text("a file where a folder should be")
+    with pytest.raises(UserError, match="cache of bundles cannot be used"):
+        load()
+
+
+def test_texts_stay_texts(load: Loads) -> None:
+    assert load().objects[0].body["data"] == {"on": "yes", "day": "2026-01-01"}
+
+
+@pytest.mark.parametrize(
+    ("kustomization", "message"),
+    [
+        ("resources: [nothing.yaml]\n", "nothing.yaml"),
+        ("resources: [../sources/other/base]\n", "../sources/other"),
+        ("resources: [https://127.0.0.1:1/x.yaml]\n", "cannot be rendered"),
+        ("resources: [../sources/thing/base]\npatches: [{path: /etc/hosts}]\n", "security"),
+        ("resource: [a]\n", "unknown field"),
+    ],
+)
+def test_a_kustomization_that_does_not_build(load: Loads, manifests: Path, kustomization: str, message: str) -> None:
+    (manifests / "b/kustomization.yaml").write_text(kustomization)
+    with pytest.raises(UserError) as caught:
+        load()
+    assert message in str(caught.value)
+    assert "mlops-render" not in str(caught.value)
+
+
+def test_no_such_bundle(tmp_path: Path, manifests: Path) -> None:
+    with pytest.raises(UserError, match=r"there is no bundle 'c'") as caught:
+        load_bundle("c", manifests=manifests, places=make_places(), cache=tmp_path, kustomize=Kustomize.pinned())
+    assert caught.value.problems[0].allowed == "one of: b"
+
+
+def test_a_kustomize_that_does_not_start(manifests: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be rendered"):
+        render(manifests / "b", {}, tmp_path / "no-kustomize")

@@ -1,0 +1,231 @@
+"""Fetching from every kind of place, and everything that can be wrong with an archive."""
+
+from __future__ import annotations
+
+import multiprocessing
+import tarfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from mlops.bundles import Places, Source, fetch, tree_of
+from mlops.bundles import fetch as fetch_package
+from mlops.bundles.archive import Limits
+from mlops.bundles.dirhash import dirhash
+from mlops.errors import UserError
+from tests.bundles.source_archives import FILES, archive, info, make_places, make_source
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    return make_source(tmp_path / "plain")
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, source: Source) -> Path:
+    archive(tmp_path / "mirror" / source.archive())
+    return tmp_path / "mirror"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ThreadingHTTPServer]:
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments, directory=str(tmp_path / "served"))  # type: ignore[arg-type]  # handed through
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    (tmp_path / "served").mkdir()
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=httpd.serve_forever)
+    thread.start()
+    yield httpd
+    httpd.shutdown()
+    thread.join()
+    httpd.server_close()
+
+
+def test_only_the_named_paths_are_unpacked(tmp_path: Path, source: Source, mirror: Path) -> None:
+    lines: list[str] = []
+    tree = fetch([source], make_places(mirrors=(str(mirror),)), tmp_path / "cache", report=lines.append)["thing"]
+    assert dirhash(tree) == source.dirhash
+    assert sorted(p.name for p in tree.iterdir()) == ["base"]
+    assert lines == [f"source thing v1: {mirror / source.archive()}"]
+
+
+@pytest.mark.parametrize("form", ["path", "file", "air gap", "neighbour", "http", "origin"])
+def test_each_kind_of_place(form: str, tmp_path: Path, source: Source, mirror: Path, server: ThreadingHTTPServer) -> None:
+    url = f"http://127.0.0.1:{server.server_port}"
+    archive(tmp_path / "served" / source.archive())
+    archive(tmp_path / "served" / "owner/thing/archive" / f"{source.commit}.tar.gz")
+    chosen = {
+        "path": make_places(mirrors=(str(mirror),)),
+        "file": make_places(mirrors=(mirror.as_uri(),)),
+        "air gap": make_places(air_gap=mirror),
+        "neighbour": make_places(neighbour=mirror),
+        "http": make_places(mirrors=(url + "/",)),
+        "origin": make_places(origin=url),
+    }[form]
+    assert dirhash(fetch([source], chosen, tmp_path / "cache")["thing"]) == source.dirhash
+
+
+def test_places_are_tried_in_order_and_the_next_one_serves_when_one_is_bad(tmp_path: Path, source: Source, mirror: Path) -> None:
+    archive(tmp_path / "air" / source.archive(), {"base/a.yaml": b"changed\n"})
+    lines: list[str] = []
+    chosen = make_places(air_gap=tmp_path / "air", mirrors=(str(tmp_path / "empty"),), neighbour=mirror)
+    fetch([source], chosen, tmp_path / "cache", report=lines.append)
+    assert lines == [f"source thing v1: {mirror / source.archive()}"]
+    assert [str(place).split("/github.com")[0] for place in chosen.candidates(source)][:3] == [
+        str(tmp_path / "air"),
+        str(tmp_path / "empty"),
+        str(mirror),
+    ]
+
+
+def test_mirrors_come_from_the_environment_first(tmp_path: Path) -> None:
+    chosen = Places.from_environment(
+        checkout=tmp_path / "checkout", mirrors=["/c", "/a"], environ={"MLOPS_SOURCE_MIRRORS": "/a, https://b.example"}
+    )
+    assert chosen.mirrors == ("/a", "https://b.example", "/c")
+    assert chosen.neighbour == tmp_path / "shared" / "upstream"
+
+
+def test_absent_everywhere_names_each_source_and_each_place(tmp_path: Path, source: Source, server: ThreadingHTTPServer) -> None:
+    other = source.model_copy(update={"name": "other", "repository": "github.com/owner/other", "dirhash": "h1:" + "A" * 43 + "="})
+    chosen = make_places(
+        air_gap=tmp_path / "air", mirrors=(f"http://127.0.0.1:{server.server_port}", "ftp://x"), neighbour=tmp_path / "beside"
+    )
+    with pytest.raises(UserError) as caught:
+        fetch([source, other], chosen, tmp_path / "cache")
+    assert [problem.where for problem in caught.value.problems] == [
+        "source other (github.com/owner/other v1)",
+        "source thing (github.com/owner/thing v1)",
+    ]
+    lines = caught.value.problems[1].found.splitlines()
+    assert lines[0] == f"{tmp_path / 'air' / source.archive()}: no such file"
+    assert lines[1].endswith("HTTP 404 File not found")
+    assert lines[3] == f"{tmp_path / 'beside' / source.archive()}: no such file"
+    assert lines[4].startswith(f"{chosen.origin}/owner/thing/archive/{source.commit}.tar.gz: ")
+    assert "refused" in lines[4]
+    assert source.dirhash in str(caught.value)
+
+
+LIMITS = Limits(compressed=100_000, unpacked=1_000_000, members=50)
+BAD = {
+    "wrong content": ({"base/a.yaml": b"x"}, (), "holds other files than the lock says"),
+    "absolute": (FILES, (info("/etc/x"),), "leads out of the archive"),
+    "traversal": (FILES, (info("repo-123/base/../../../x"),), "leads out of the archive"),
+    "traversal outside the paths": (FILES, (info("repo-123/docs/../../x"),), "leads out of the archive"),
+    "link out": (FILES, (info("repo-123/base/l", tarfile.SYMTYPE, to="../../outside"),), "leads out of the archive"),
+    "absolute link": (FILES, (info("repo-123/base/l", tarfile.SYMTYPE, to="/etc/passwd"),), "leads out of the archive"),
+    "dangling link": (FILES, (info("repo-123/base/l", tarfile.SYMTYPE, to="nothing"),), "a link leads nowhere"),
+    "hard link": (FILES, (info("repo-123/base/l", tarfile.LNKTYPE, to="repo-123/base/a.yaml"),), "neither file, folder nor"),
+    "device": (FILES, (info("repo-123/base/d", tarfile.CHRTYPE),), "neither file, folder nor"),
+    "pipe": (FILES, (info("repo-123/base/p", tarfile.FIFOTYPE),), "neither file, folder nor"),
+    "twice": (FILES, (info("repo-123/base/a.yaml", size=1),), "File exists"),
+    "bomb": (FILES, (info("repo-123/docs/zeros", size=2_000_000),), "unpacks to more than 1000000 bytes"),
+    "many": (FILES, tuple(info(f"repo-123/docs/{i}") for i in range(60)), "more than 50 entries"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_archives(case: str, tmp_path: Path, source: Source) -> None:
+    files, extra, message = BAD[case]
+    archive(tmp_path / "mirror" / source.archive(), files, extra)
+    with pytest.raises(UserError) as caught:
+        fetch([source], make_places(neighbour=tmp_path / "mirror"), tmp_path / "cache", limits=LIMITS)
+    assert message in caught.value.problems[0].found
+    assert not tree_of(source, tmp_path / "cache").exists()
+    assert [p.name for p in (tmp_path / "cache/sources").iterdir() if not p.name.endswith(".lock")] == []
+    assert not list(tmp_path.glob("**/x"))
+
+
+@pytest.mark.parametrize("content", [b"", b"no gzip at all", b"cut"])
+def test_damaged_archives(content: bytes, tmp_path: Path, source: Source, mirror: Path) -> None:
+    path = mirror / source.archive()
+    path.write_bytes(path.read_bytes()[:60] if content == b"cut" else content)
+    with pytest.raises(UserError, match=r"is damaged|holds other files"):
+        fetch([source], make_places(neighbour=mirror), tmp_path / "cache")
+
+
+def test_too_large_download_is_stopped(tmp_path: Path, source: Source, server: ThreadingHTTPServer) -> None:
+    path = tmp_path / "served" / source.archive()
+    path.parent.mkdir(parents=True)
+    path.write_bytes(bytes(2_000_000))
+    with pytest.raises(UserError, match="is larger than 100000 bytes"):
+        fetch([source], make_places(mirrors=(f"http://127.0.0.1:{server.server_port}",)), tmp_path / "cache", limits=LIMITS)
+
+
+def test_a_link_inside_is_kept_and_counts_as_its_content(tmp_path: Path, source: Source) -> None:
+    plain = tmp_path / "plain" / "base"
+    (plain / "l.yaml").write_bytes(FILES["base/a.yaml"])
+    linked = source.model_copy(update={"dirhash": dirhash(plain.parent)})
+    archive(tmp_path / "m" / source.archive(), FILES, (info("repo-123/base/l.yaml", tarfile.SYMTYPE, to="a.yaml"),))
+    tree = fetch([linked], make_places(neighbour=tmp_path / "m"), tmp_path / "cache")["thing"]
+    assert (tree / "base/l.yaml").is_symlink()
+
+
+def test_a_warm_cache_needs_no_place(tmp_path: Path, source: Source, mirror: Path) -> None:
+    fetch([source], make_places(neighbour=mirror), tmp_path / "cache")
+    lines: list[str] = []
+    fetch([source], make_places(), tmp_path / "cache", report=lines.append)
+    assert lines == []
+
+
+def test_an_interrupted_run_leaves_nothing_that_hurts(
+    tmp_path: Path, source: Source, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    module = __import__("mlops.bundles.fetch", fromlist=["dirhash"])
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "dirhash", cut)
+        with pytest.raises(KeyboardInterrupt):
+            fetch([source], make_places(neighbour=mirror), tmp_path / "cache")
+    tree = tree_of(source, tmp_path / "cache")
+    leftover = tree.parent / f".{tree.name}.killed"  # what kill -9 leaves behind
+    (leftover / "tree").mkdir(parents=True)
+    assert not tree.exists()
+    assert dirhash(fetch([source], make_places(neighbour=mirror), tmp_path / "cache")["thing"]) == source.dirhash
+    assert not leftover.exists()
+
+
+def _fetch_in_process(source: Source, mirror: Path, cache: Path, results: multiprocessing.Queue[list[str]]) -> None:
+    lines: list[str] = []
+    fetch_package([source], Places(neighbour=mirror, origin="http://127.0.0.1:9"), cache, report=lines.append)
+    results.put(lines)
+
+
+def test_of_two_processes_one_works(tmp_path: Path, source: Source, mirror: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    results: multiprocessing.Queue[list[str]] = context.Queue()
+    processes = [context.Process(target=_fetch_in_process, args=(source, mirror, tmp_path / "cache", results)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    lines = [results.get(timeout=30) for _ in processes]
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    assert sum(map(len, lines)) == 1
+
+
+def test_many_threads_share_one_result(tmp_path: Path, source: Source, mirror: Path) -> None:
+    lines: list[str] = []
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [
+            pool.submit(fetch, [source], make_places(neighbour=mirror), tmp_path / "cache", report=lines.append) for _ in range(8)
+        ]
+        assert {dirhash(job.result()["thing"]) for job in jobs} == {source.dirhash}
+    assert len(lines) == 1
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, source: Source, mirror: Path) -> None:
+    (tmp_path / "cache").write_text("a file where a folder should be")
+    with pytest.raises(UserError, match="a folder that can be written"):
+        fetch([source], make_places(neighbour=mirror), tmp_path / "cache")

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+
+from mlops.ordering import Kinds, OrderingError, build_graph, parse_documents
+from tests.ordering.objects_for_tests import crd, obj
+
+TWICE = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: n}\n"
+
+
+def test_lists_are_expanded_and_empty_documents_skipped() -> None:
+    secret = "{apiVersion: v1, kind: Secret, metadata: {name: s, namespace: n}}"
+    text = f"---\n---\napiVersion: v1\nkind: List\nitems:\n- {secret}\n---\n{TWICE}"
+    assert [str(item.ref) for item in parse_documents(text, origin="t")] == ["Secret n/s", "ConfigMap n/a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", "not readable as YAML"),
+        ("just text", "str"),
+        ("apiVersion: v1\nkind: Secret\n", "metadata.name None"),
+        ("apiVersion: v1\nkind: Secret\nmetadata: {name: 1}\n", "metadata.name 1"),
+        ("kind: Secret\nmetadata: {name: a}\n", "apiVersion None"),
+        (f"{TWICE}---\n{TWICE}", "twice: in t, document 1 and in t, document 2"),
+    ],
+)
+def test_malformed_documents(text: str, message: str) -> None:
+    with pytest.raises(OrderingError) as caught:
+        parse_documents(text, origin="t")
+    assert message in str(caught.value)
+
+
+def test_all_malformed_documents_at_once() -> None:
+    with pytest.raises(OrderingError) as caught:
+        parse_documents("a: 1\n---\nb: 1\n", origin="t")
+    assert [problem.where for problem in caught.value.problems] == ["t, document 1", "t, document 2"]
+
+
+def test_dates_and_lone_equal_signs_stay_text() -> None:
+    text = "apiVersion: v1\nkind: A\nmetadata: {name: a}\nspec: {enum: [=, a], day: 2026-01-01}\n"
+    (item,) = parse_documents(text, origin="t")
+    assert item.spec == {"enum": ["=", "a"], "day": "2026-01-01"}
+
+
+def test_duplicates_of_different_origin_and_version() -> None:
+    first, second = obj("g.io/v1", "A", "x"), obj("g.io/v1beta1", "A", "x")
+    with pytest.raises(OrderingError, match="twice: in test x and in test x"):
+        build_graph([first, second])
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [(obj("v1", "Secret", "a"), "no metadata.namespace"), (obj("v1", "Namespace", "a", "b"), "metadata.namespace b")],
+)
+def test_wrong_scope(item: object, message: str) -> None:
+    with pytest.raises(OrderingError, match=message):
+        build_graph([item])  # type: ignore[list-item]  # an object of the table above
+
+
+@pytest.mark.parametrize(
+    ("item", "path"),
+    [
+        (obj("v1", "Secret", "a", "n"), "/api/v1/namespaces/n/secrets/a"),
+        (obj("v1", "Namespace", "a"), "/api/v1/namespaces/a"),
+        (obj("networking.k8s.io/v1", "Ingress", "a", "n"), "/apis/networking.k8s.io/v1/namespaces/n/ingresses/a"),
+        (obj("storage.k8s.io/v1", "StorageClass", "a"), "/apis/storage.k8s.io/v1/storageclasses/a"),
+        (obj("g.io/v1beta1", "Thing", "a", "n"), "/apis/g.io/v1beta1/namespaces/n/things/a"),
+        (obj("g.io/v1", "Wide", "a"), "/apis/g.io/v1/wides/a"),
+    ],
+)
+def test_rest_paths(item: object, path: str) -> None:
+    kinds = Kinds([crd("g.io", "Thing"), crd("g.io", "Wide", scope="Cluster")])
+    found = kinds.rest_path(item)  # type: ignore[arg-type]  # an object of the table above
+    assert found.item == path
+    assert found.collection == path.removesuffix("/a")
+
+
+def test_rest_path_of_an_unknown_kind() -> None:
+    with pytest.raises(LookupError, match="its CRD is not among the objects"):
+        Kinds().rest_path(obj("g.io/v1", "Thing", "a"))

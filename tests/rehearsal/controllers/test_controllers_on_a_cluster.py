@@ -1,0 +1,57 @@
+"""The stand-ins against a real API server in namespaces of its own, deployed by the graph's order with no write refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+
+pytestmark = pytest.mark.site
+REPOSITORY = Path(__file__).resolve().parents[3]
+OUR_NAMESPACES = ["-n", "-m", "-p", "-f", "--kill-child", "--mount-proc"]
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    scratch = tmp_path_factory.mktemp("cluster")
+    mapped = [] if os.geteuid() == 0 else ["-U", "--map-root-user"]
+    argv = ["unshare", *mapped, *OUR_NAMESPACES, sys.executable, "-m", "tests.rehearsal.controllers.inside_cluster", str(scratch)]
+    done = subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=300)
+    log = scratch / "controllers.log"
+    assert done.returncode == 0, f"{done.stderr}\n{log.read_text() if log.exists() else ''}"
+    content: dict[str, Any] = json.loads((scratch / "result.json").read_text())
+    return content
+
+
+def test_the_order_and_its_gates_let_no_write_be_refused(result: dict[str, Any]) -> None:
+    assert result["refusals"] == []
+    assert result["certificate refused"] == ""
+
+
+def test_the_gate_had_to_wait_for_the_webhook(result: dict[str, Any]) -> None:
+    assert result["waited"] > 0.5
+    assert any("failed calling webhook" in cause for cause in result["causes"])
+
+
+def test_the_certificate_is_real(result: dict[str, Any]) -> None:
+    leaf, intermediate = x509.load_pem_x509_certificates(result["secret"]["tls.crt"].encode())
+    root = x509.load_pem_x509_certificate(result["root"].encode())
+    leaf.verify_directly_issued_by(intermediate)
+    intermediate.verify_directly_issued_by(root)
+    assert result["secret"]["ca.crt"] == result["root"]
+
+
+def test_refusals_and_conditions_are_cert_managers(result: dict[str, Any]) -> None:
+    assert 'admission webhook \\"webhook.cert-manager.io\\" denied the request' in result["two types"]
+    assert "may not specify more than one issuer type" in result["two types"]
+    assert (result["lonely refused"], result["lonely"]) == ("", "ErrGetKeyPair")
+
+
+def test_without_ready_pods_the_webhook_does_not_answer(result: dict[str, Any]) -> None:
+    assert "failed calling webhook" in result["gone"]

@@ -1,0 +1,56 @@
+"""A site for tests: three hosts and a bastion in another subnet, with keys made anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from mlops.rehearsal.site.spec import HostSpec, Role, SiteSpec
+
+
+def key_pair() -> tuple[str, str]:
+    key = ed25519.Ed25519PrivateKey.generate()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    return private.decode(), public.decode()
+
+
+@dataclass(frozen=True)
+class SiteForTests:
+    spec: SiteSpec
+    client_key: str
+    host_keys: dict[str, str]
+
+    def write(self, directory: Path) -> Path:
+        """Writes spec.json, id (client key) and known_hosts; returns the path of spec.json."""
+        directory.mkdir(parents=True, exist_ok=True)
+        self.spec.save(directory / "spec.json")
+        identity = directory / "id"
+        identity.touch(mode=0o600)
+        identity.write_text(self.client_key)
+        lines = [f"{host.address} {self.host_keys[host.name]}\n" for host in self.spec.all_hosts]
+        (directory / "known_hosts").write_text("".join(lines))
+        return directory / "spec.json"
+
+
+def make_site(name: str = "test") -> SiteForTests:
+    client, public = key_pair()
+    keys: dict[str, str] = {}
+
+    def host(host_name: str, address: str, user: str, *roles: Role) -> HostSpec:
+        private, keys[host_name] = key_pair()
+        return HostSpec(host_name, address, 24, roles, private, user, public)
+
+    hosts = (
+        host("node1", "192.168.50.11", "deploy", "control-plane"),
+        host("node2", "192.168.50.12", "deploy", "worker"),
+        host("node3", "192.168.50.13", "deploy", "worker", "storage"),
+    )
+    bastion = host("bastion", "192.168.60.2", "jump")
+    spec = SiteSpec(
+        name, "mlops.example", hosts, "192.168.50.0/24", reserved=("192.168.50.1-192.168.50.9",), bastion=bastion, delay_scale=0
+    )
+    return SiteForTests(spec, client, keys)

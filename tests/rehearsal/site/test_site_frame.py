@@ -1,0 +1,161 @@
+"""The frame's promise: nothing of it is left, however it ends, and nothing of the machine is changed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from site_for_tests import SiteForTests
+
+from mlops.rehearsal.site.runs import run_directory
+
+pytestmark = pytest.mark.site
+
+# The inner command notes every namespace that exists in the frame, says that it is ready and stays.
+STAY = 'readlink /proc/[0-9]*/ns/* 2>/dev/null | sort -u > "$NOTES"; touch "$NOTES.ready"; exec sleep 300'
+DEADLINE = 30.0
+# Settings that the kernel itself changes all the time.
+VOLATILE = (
+    "/proc/sys/fs/",
+    "/proc/sys/kernel/ns_last_pid",
+    "/proc/sys/kernel/pty/nr",
+    "/proc/sys/kernel/random/",
+    "/proc/sys/net/netfilter/nf_conntrack_count",
+)
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def namespaces() -> set[str]:
+    """Every namespace that a process of this machine is in."""
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*/ns/*"):
+        try:
+            found.add(os.readlink(entry))  # noqa: PTH115 - it is no path
+        except OSError:
+            continue  # the process has ended meanwhile
+    return found
+
+
+class Shell:
+    """A site with a command beside it, as a person would start it."""
+
+    def __init__(self, site: Path, notes: Path, command: str = STAY) -> None:
+        self.notes = notes
+        argv = [sys.executable, "-m", "mlops.rehearsal.site.shell", "--spec", str(site / "spec.json"), "--", "sh", "-c", command]
+        self.log = notes.with_suffix(".log")
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                argv,
+                env={**os.environ, "NOTES": str(notes)},
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def wait_ready(self) -> set[str]:
+        """Waits until the command runs; returns the namespaces of the frame."""
+        ready = Path(f"{self.notes}.ready")
+        until(lambda: ready.exists() or self.process.poll() is not None, "the site does not come up")
+        assert ready.exists(), self.log.read_text()
+        return set(self.notes.read_text().split()) - {os.readlink(entry) for entry in Path("/proc/self/ns").iterdir()}  # noqa: PTH115
+
+
+@pytest.fixture
+def shells(cache: Path, made_site: SiteForTests, tmp_path: Path) -> Callable[[str], Shell]:
+    return lambda name: Shell(tmp_path / "site", tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("number", "whole_group", "code"),
+    [(signal.SIGINT, True, 130), (signal.SIGTERM, False, 143), (signal.SIGHUP, False, 129)],
+    ids=["ctrl-c", "term", "hup"],
+)
+def test_a_signal_ends_everything(shells: Callable[[str], Shell], cache: Path, number: int, whole_group: bool, code: int) -> None:
+    shell = shells("notes")
+    inside = shell.wait_ready()
+    assert len(inside) > 10
+    assert inside <= namespaces()
+    send = os.killpg if whole_group else os.kill
+    send(shell.process.pid, number)
+    assert shell.process.wait(DEADLINE) == code, shell.log.read_text()
+    until(lambda: not inside & namespaces(), "namespaces are left", 5)
+    assert list((cache / "rehearsals").iterdir()) == []
+
+
+def test_kill_9_ends_everything_and_the_next_run_tidies_up(shells: Callable[[str], Shell], cache: Path) -> None:
+    shell = shells("notes")
+    inside = shell.wait_ready()
+    shell.process.kill()
+    shell.process.wait()
+    until(lambda: not inside & namespaces(), "namespaces are left", 5)
+    (left, _) = sorted((cache / "rehearsals").iterdir())
+    assert left.is_dir()
+    with run_directory("next") as run:
+        assert not left.exists()
+        assert run.path.exists()
+    assert list((cache / "rehearsals").iterdir()) == []
+
+
+def test_two_at_once_do_not_meet_and_the_exit_code_is_the_commands(made_site: SiteForTests, cache: Path, tmp_path: Path) -> None:
+    # both have the same addresses; each goes on only when the other one's hosts are up too
+    template = """
+        touch "$NOTES.ready"; i=0; until [ -e OTHER.ready ] || [ $((i+=1)) -gt 300 ]; do sleep 0.1; done
+        ssh -F none -i "$KEYS/id" -o UserKnownHostsFile="$KEYS/known_hosts" deploy@192.168.50.11 sudo -n touch /etc/MINE
+        cd "$SITE_DIRECTORY/hosts/node1/upper/etc" && ls MINE && ! ls THEIRS && exit 7"""
+    os.environ["KEYS"] = str(tmp_path / "site")
+    try:
+        first, second = (
+            Shell(
+                tmp_path / "site",
+                tmp_path / mine,
+                template.replace("OTHER", str(tmp_path / theirs)).replace("MINE", mine).replace("THEIRS", theirs),
+            )
+            for mine, theirs in (("only-a", "only-b"), ("only-b", "only-a"))
+        )
+        codes = [shell.process.wait(60) for shell in (first, second)]
+    finally:
+        del os.environ["KEYS"]
+    assert codes == [7, 7], first.log.read_text() + second.log.read_text()
+
+
+def snapshot() -> dict[str, object]:
+    """What a rehearsal must not change."""
+    settings = {}
+    for path in Path("/proc/sys").rglob("*"):
+        if str(path).startswith(VOLATILE):
+            continue
+        try:
+            settings[str(path)] = path.read_bytes() if path.is_file() else b""
+        except OSError:
+            settings[str(path)] = b"unreadable"
+    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    return {
+        "sysctls": settings,
+        "inotify": [Path("/proc/sys/fs/inotify", name).read_text() for name in ("max_user_instances", "max_user_watches")],
+        "users": [Path(name).read_text() for name in ("/etc/passwd", "/etc/group", "/etc/hosts", "/etc/subuid")],
+        "mounts": sorted(line.split()[3:5] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
+        "links": sorted(line.split(" ", 2)[1] for line in links.splitlines()),
+    }
+
+
+def test_the_machine_is_unchanged(made_site: SiteForTests, cache: Path, tmp_path: Path) -> None:
+    before = snapshot()
+    tries = "sysctl -w vm.swappiness=61; echo 61 > /proc/sys/vm/swappiness; ip link add inside type bridge; exit 0"
+    shell = Shell(tmp_path / "site", tmp_path / "notes", tries)
+    assert shell.process.wait(DEADLINE) == 0, shell.log.read_text()
+    assert "denied" in shell.log.read_text() or "Read-only" in shell.log.read_text()
+    after = snapshot()
+    assert before == after
