@@ -35,7 +35,7 @@ env: $(VENV) ## print shell exports: eval "$(make -s env)" puts the external pro
 	@$(BIN)/mlops env
 
 check: $(VENV) ## lint, types and unit tests, under half a minute
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint types unit
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target lint types unit
 
 lint: $(VENV) ## style, import contracts, shell scripts, YAML
 	@$(BIN)/ruff check --quiet

@@ -19,13 +19,11 @@ _VALUE_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 def _launcher(action: str) -> str:
     # Plain sh, since the login shell is the host's choice. `timeout` on the host: Pulumi's own time limits do not end a
     # remote command.
-    run = f"timeout --kill-after=30 {STEP_TIMEOUT_SECONDS} bash -s -- {action}"
+    # Short, because every failure prints it.
     return (
-        f'if [ "$(id -u)" = 0 ]; then exec {run}; '
-        f"elif sudo -n true </dev/null 2>/dev/null; then exec sudo -n {run}; "
-        f'else echo "onprem-mlops: user $(id -un) may not use sudo without a password on $(hostname); '
-        "allowed: root, or a user with a rule such as '$(id -un) ALL=(ALL) NOPASSWD: ALL' in /etc/sudoers.d; "
-        'mend: add that rule, or set another user in hosts.access.user" >&2; exit 77; fi'
+        f'r="timeout -k 30 {STEP_TIMEOUT_SECONDS} bash -s -- {action}"; [ "$(id -u)" = 0 ] && exec $r; '
+        "sudo -n true </dev/null && exec sudo -n $r; "
+        'echo "onprem-mlops: $(id -un)@$(hostname) needs root; add to sudoers: $(id -un) ALL=(ALL) NOPASSWD: ALL" >&2; exit 77'
     )
 
 

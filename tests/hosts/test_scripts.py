@@ -105,7 +105,7 @@ def test_the_launcher_tells_a_user_without_sudo_what_to_do(tmp_path: Path) -> No
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(["sh", "-c", LAUNCHER], input="echo ran", capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 77
-    assert "user bob may not use sudo" in done.stderr
+    assert "needs root; add to sudoers: bob" in done.stderr
     assert "NOPASSWD" in done.stderr
 
 

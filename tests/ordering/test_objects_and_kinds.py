@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlops.ordering import Kinds, OrderingError, build_graph, parse_documents
+from mlops.ordering import Kinds, KubeObject, OrderingError, build_graph, parse_documents
 from tests.ordering.objects_for_tests import crd, obj
 
 TWICE = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: n}\n"
@@ -53,9 +53,9 @@ def test_duplicates_of_different_origin_and_version() -> None:
     ("item", "message"),
     [(obj("v1", "Secret", "a"), "no metadata.namespace"), (obj("v1", "Namespace", "a", "b"), "metadata.namespace b")],
 )
-def test_wrong_scope(item: object, message: str) -> None:
+def test_wrong_scope(item: KubeObject, message: str) -> None:
     with pytest.raises(OrderingError, match=message):
-        build_graph([item])  # type: ignore[list-item]  # an object of the table above
+        build_graph([item])
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def test_wrong_scope(item: object, message: str) -> None:
         (obj("g.io/v1", "Wide", "a"), "/apis/g.io/v1/wides/a"),
     ],
 )
-def test_rest_paths(item: object, path: str) -> None:
+def test_rest_paths(item: KubeObject, path: str) -> None:
     kinds = Kinds([crd("g.io", "Thing"), crd("g.io", "Wide", scope="Cluster")])
-    found = kinds.rest_path(item)  # type: ignore[arg-type]  # an object of the table above
+    found = kinds.rest_path(item)
     assert found.item == path
     assert found.collection == path.removesuffix("/a")
 

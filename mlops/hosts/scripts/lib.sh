@@ -1,6 +1,6 @@
 # Shared by every step that runs on a host. Sent on standard input of `bash -s -- apply|reset`, followed by the step's values and the step.
 # A step defines apply() and, where it can undo itself, reset(); both probe, decide, act and verify, so that running them again is harmless.
-set -euo pipefail
+set -Eeuo pipefail
 umask 077
 export LC_ALL=C PATH="/snap/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 export DEBIAN_FRONTEND=noninteractive
@@ -36,6 +36,12 @@ stop_on_problems() {
 fail() {
   problem "$@"
   stop_on_problems
+}
+
+# No step may end without a word: what ends it unforeseen is named, with its line in the script.
+unforeseen() {
+  local code=$? line="$1" command="$2"
+  say "onprem-mlops: host ${HOST_NAME} (step ${STEP}): line ${line}: '$(redact "$command" | tr '\n' ' ' | cut -c 1-200)' ended with exit code ${code}" >&2
 }
 
 # quiet COMMAND...: runs it without output; when it fails, the last lines are shown, cut and with secrets masked, because SSH clients and
@@ -105,6 +111,7 @@ lock_host() {
 }
 
 main() {
+  trap 'unforeseen "$LINENO" "$BASH_COMMAND"' ERR
   lock_host
   case "${1-}" in
     apply | reset) "$1" ;;

@@ -4,7 +4,8 @@ LAUNCH_FILE=/var/snap/microk8s/common/.microk8s.yaml
 WORKER_LOCK=/var/snap/microk8s/current/var/lock/clustered.lock
 APPLIED_DIGEST=/var/snap/microk8s/common/.onprem-mlops-launch.sha256
 
-installed_channel() { snap list microk8s 2>/dev/null 9>&- | awk '$1 == "microk8s" {print $4}'; }
+# all snaps are listed, since asking for one that is not installed is an error
+installed_channel() { snap list 2>/dev/null 9>&- | awk '$1 == "microk8s" {print $4}'; }
 
 # A `snap install` that lost its caller goes on in snapd: wait for it instead of starting a second one.
 wait_for_running_change() {

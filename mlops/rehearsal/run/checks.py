@@ -60,7 +60,7 @@ def _clear_secrets(engine: Engine, plan: Plan) -> Iterable[str]:
 def objects_of(operation: Operation) -> list[tuple[str, str]]:
     """Kubernetes objects that an ``up`` made: (kind.group, [namespace/]name), from the names of its resources."""
     found = []
-    for _, urn in operation.progress.slowest:
+    for _, urn in operation.progress.steps:
         if "$kubernetes:" not in urn:
             continue
         _, kind, name = urn.rsplit("::", 1)[-1].split("/", 2)

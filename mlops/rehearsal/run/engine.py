@@ -7,12 +7,15 @@ import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.errors import Problem, UserError
-from mlops.rehearsal.run.events import Progress, follow
+from mlops.rehearsal.run.event_stream import PHASE_BEGINS, EventStream
+from mlops.rehearsal.run.events import Progress
+
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +26,7 @@ class Operation:
         name: e.g. ``up``.
         exit_code: the engine's.
         seconds: wall time.
-        progress: what its events told.
+        progress: what the events of its last phase told.
         output: file with everything it printed.
     """
 
@@ -139,11 +142,10 @@ class Engine:
             on_progress: called with the progress so far and the seconds since the start, several times a second.
             environment: further variables for this operation.
         """
-        events, output = self.home / "logs" / f"{name}.events", self.home / "logs" / f"{name}.log"
-        events.touch(mode=0o600)
+        output = self.home / "logs" / f"{name}.log"
         started = time.monotonic()
         progress = Progress()
-        with output.open("w", encoding="utf-8") as out, events.open(encoding="utf-8") as log:
+        with output.open("w", encoding="utf-8") as out, EventStream() as events:
             process = subprocess.Popen(
                 [
                     self.pulumi,
@@ -152,7 +154,7 @@ class Engine:
                     *arguments,
                     f"--stack={self.stack}",
                     f"--config-file={self.config_file}",
-                    f"--event-log={events}",
+                    f"--event-log={events.address}",
                 ],
                 cwd=self.project,
                 env={**os.environ, **self.environment(), **(environment or {})},
@@ -161,17 +163,19 @@ class Engine:
                 stderr=subprocess.STDOUT,
             )
             try:
-                for event in follow(log, _ended(process, lambda: on_progress(progress, time.monotonic() - started))):
-                    progress.feed(event, time.monotonic())
+                ended = False
+                while not ended:
+                    ended = process.poll() is not None
+                    for event in events.drain(_POLL_SECONDS):
+                        if event is PHASE_BEGINS:
+                            progress = Progress()
+                        else:
+                            progress.feed(event, time.monotonic())
+                    on_progress(progress, time.monotonic() - started)
             except BaseException:
                 process.terminate()
                 process.wait()
                 raise
-        on_progress(progress, time.monotonic() - started)
-        return Operation(name=name, exit_code=process.wait(), seconds=time.monotonic() - started, progress=progress, output=output)
-
-
-def _ended(process: subprocess.Popen[bytes], tick: Callable[[], None]) -> Iterator[bool]:
-    while True:
-        tick()
-        yield process.poll() is not None
+        return Operation(
+            name=name, exit_code=process.returncode, seconds=time.monotonic() - started, progress=progress, output=output
+        )

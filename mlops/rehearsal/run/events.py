@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 
 _PROJECT_TYPES = "onprem-mlops:"
 OTHER_LAYER = "stack"
@@ -58,11 +55,13 @@ class Progress:
     def __init__(self) -> None:
         self.layers: dict[str, LayerProgress] = {}
         self.diagnostics: list[str] = []
-        self.slowest: list[tuple[float, str]] = []
+        self.steps: list[tuple[float, str]] = []
         self.summary: dict[str, int] = {}
+        self.last = 0.0
 
     def feed(self, event: dict[str, Any], now: float) -> None:
         """Takes in one engine event (apitype.EngineEvent of the engine's Go module) that arrived now."""
+        self.last = now
         if begun := event.get("resourcePreEvent"):
             self._begin(begun["metadata"], now)
         elif done := event.get("resOutputsEvent"):
@@ -93,25 +92,9 @@ class Progress:
             layer.failed.append(urn)
         else:
             layer.operations[metadata["op"]] += 1
-            self.slowest.append((now - begun, urn))
+            self.steps.append((now - begun, urn))
 
     @property
     def changed(self) -> int:
         """Resources that changed, all layers; the stack's own record does not count."""
         return sum(layer.changed for name, layer in self.layers.items() if name != OTHER_LAYER)
-
-
-def follow(log: IO[str], ended: Iterator[bool], poll_seconds: float = 0.1) -> Iterator[dict[str, Any]]:
-    """Yields the events of a growing log, one JSON object a line, until ``ended`` says so and all is read."""
-    rest = ""
-    while True:
-        last = next(ended)
-        chunk = log.read()
-        *lines, rest = (rest + chunk).split("\n")
-        for line in lines:
-            if line.strip():
-                yield json.loads(line)
-        if last and not chunk:
-            return
-        if not chunk:
-            time.sleep(poll_seconds)

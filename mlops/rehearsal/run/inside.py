@@ -5,7 +5,6 @@ Usage: ``python -m mlops.rehearsal.run.inside PLAN.json``
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import time
@@ -145,7 +144,7 @@ def main(arguments: list[str]) -> int:
     except InterruptedBySignal as interrupt:
         console.print("interrupted: everything of the rehearsal is ended")
         return interrupt.code
-    except (UserError, json.JSONDecodeError) as error:
+    except UserError as error:
         console.print(str(error), markup=False)
         return 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -82,6 +83,8 @@ def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float) -> in
         console.print(f"derived site file: differs from {site_file.name} in {', '.join(derived.changes)}")
         for kind, paths in REPLACED.items():
             console.print(f"  {kind}: {paths}", markup=False)
+        # the engine takes its Kubernetes plugin from the plugin folder; on PATH it would warn about it
+        on_path = [tool for tool in tools.values() if tool.name != "pulumi-resource-kubernetes"]
         plan = Plan(
             stack=name,
             checkout=checkout,
@@ -89,7 +92,7 @@ def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float) -> in
             base=base,
             tools={tool.name: tool.path for tool in tools.values()},
             # stand-ins first: the language host is looked for beside the engine
-            path=(engine / "bin", link_folder(tools.values(), run.path / "tools")),
+            path=(engine / "bin", link_folder(on_path, run.path / "tools")),
             site_file=derived.text,
             secret_values=derived.secret_values,
             changes=derived.changes,
@@ -99,7 +102,10 @@ def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float) -> in
         )
         site_spec(site, derived, delay_scale=delay_scale).save(plan.spec_file)
         plan.save()
-        return run_in_frame([sys.executable, "-m", "mlops.rehearsal.run.inside", str(plan.file)], run)
+        code = run_in_frame([sys.executable, "-m", "mlops.rehearsal.run.inside", str(plan.file)], run)
+        if code:
+            console.print(f"logs: {keep_logs(run.path, default_cache() / 'failed-rehearsals' / name)}")
+        return code
 
 
 def install_plugins(engine: Path, tools: Mapping[str, Tool], console: Console) -> None:
@@ -119,6 +125,16 @@ def install_plugins(engine: Path, tools: Mapping[str, Tool], console: Console) -
     stand_ins = install(engine / "bin", plugins=plugins, environment={**os.environ, "PATH": path})
     if line := report(stand_ins):
         console.print(line)
+
+
+def keep_logs(run: Path, target: Path) -> Path:
+    """Copies what the engine and the hosts have logged; the throw-away site's own secrets are masked in it or useless by now."""
+    shutil.rmtree(target, ignore_errors=True)
+    for log in [*run.glob("engine/logs/*.log"), *run.glob("*.log"), *run.glob("site/**/*.log"), *run.glob("site/**/journal.jsonl")]:
+        copy = target / log.relative_to(run)
+        copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.copyfile(log, copy)
+    return target
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def print_report(report: Report, console: Console) -> None:
     """Prints the table per layer, the phases, the slowest steps and the faults."""
     first, second = report.operations.get("up"), report.operations.get("second up")
     if first:
-        objects = objects_by_layer(urn for _, urn in first.progress.slowest)
+        objects = objects_by_layer(urn for _, urn in first.progress.steps)
         refused: dict[str, int] = {}
         for write in report.audit.refused:
             layer = layer_of_write(write, objects)
@@ -77,14 +77,14 @@ def print_report(report: Report, console: Console) -> None:
             table.add_row(
                 name,
                 str(progress.done),
-                f"{progress.seconds(0):.1f}",
+                f"{progress.seconds(first.progress.last):.1f}",
                 str(refused.pop(name, 0)),
                 "-" if again is None else str(0 if name == OTHER_LAYER else again.changed),
             )
         for name, count in refused.items():
             table.add_row(name, "0", "-", str(count), "-")
         console.print(table)
-        slowest = sorted(first.progress.slowest, reverse=True)[:5]
+        slowest = sorted(first.progress.steps, reverse=True)[:5]
         console.print(
             "slowest steps: " + ", ".join(f"{urn.rsplit('::', 1)[-1]} {seconds:.1f} s" for seconds, urn in slowest), highlight=False
         )

@@ -22,6 +22,7 @@ from mlops.rehearsal.site.spec import HostSpec, SiteSpec
 PORT = 16443
 ETCD = "http://127.0.0.1:12379"
 READY_SECONDS = 60.0
+RELAY_SECONDS = 15.0
 # The user by whom the site itself writes, told apart from the deployer in the audit log.
 SITE_USER = "site-stand-in"
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
@@ -175,10 +176,17 @@ class ControlPlane:
     def _relay(self, host: HostSpec) -> None:
         script = str(resources.files("mlops.rehearsal.site") / "relay.py")
         listen = "0.0.0.0" if host.control_plane else "127.0.0.1"  # noqa: S104 - within the host's own namespace
-        argv = [sys.executable, script, listen, str(PORT), self.address, str(PORT)]
+        ready = self._path(f"relay-{host.name}.ready")
+        ready.unlink(missing_ok=True)
+        argv = [sys.executable, script, listen, str(PORT), self.address, str(PORT), str(ready)]
         relay = Program(f"relay-{host.name}", argv, self._directory / f"relay-{host.name}.log", namespace=self._namespace(host))
         self._relays[host.name] = relay
         relay.start()
+        deadline = time.monotonic() + RELAY_SECONDS
+        while not ready.exists():
+            if relay.ended or time.monotonic() > deadline:
+                raise RuntimeError(f"the way to the API server from {host.name} does not open\n{relay.tail()}")
+            time.sleep(0.02)
 
     def _wait_for(self, path: str) -> None:
         deadline = time.monotonic() + READY_SECONDS

@@ -1,6 +1,6 @@
 """Relays TCP connections; stands in for the API server of a further control-plane node and for a worker's apiserver-proxy.
 
-Usage: ``python relay.py LISTEN_ADDRESS PORT TARGET_ADDRESS TARGET_PORT``, in the network namespace of the node.
+Usage: ``python relay.py LISTEN_ADDRESS PORT TARGET_ADDRESS TARGET_PORT READY_FILE``, in the network namespace of the node.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -19,8 +21,8 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
-async def relay(listen: str, port: int, target: str, target_port: int) -> None:
-    """Serves until it is killed."""
+async def relay(listen: str, port: int, target: str, target_port: int, listening: Callable[[], None]) -> None:
+    """Serves until it is killed; calls ``listening`` once it does."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -31,9 +33,10 @@ async def relay(listen: str, port: int, target: str, target_port: int) -> None:
         await asyncio.gather(_pump(reader, onward_writer), _pump(onward_reader, writer))
 
     server = await asyncio.start_server(connected, listen, port)
+    listening()
     async with server:
         await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(relay(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])))
+    asyncio.run(relay(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), Path(sys.argv[5]).touch))

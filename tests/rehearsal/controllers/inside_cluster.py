@@ -31,7 +31,7 @@ from mlops.tools import resolve
 REPOSITORY = Path(__file__).resolve().parents[3]
 DEADLINE_SECONDS = 60.0
 HOST = HostSpec("node1", "192.168.50.11", 24, ("control-plane",), "", "root", "")
-SPEC = SiteSpec("test", "mlops.example", (HOST,), "192.168.50.0/24", delay_scale=0.2)
+SPEC = SiteSpec("test", "mlops.example", (HOST,), "192.168.50.0/24", delay_scale=0)
 
 
 def until(what: str, condition: Callable[[], object]) -> float:
@@ -106,7 +106,8 @@ def main(scratch: Path) -> dict[str, Any]:
         return file
 
     own = identity("stand-in:cert-manager")
-    argv = [sys.executable, "-m", "mlops.rehearsal.controllers", "--kubeconfig", str(own), "--delay-scale", "1"]
+    # pods start at once, controllers late: so the gate has something to wait for
+    argv = [sys.executable, "-m", "mlops.rehearsal.controllers", "--kubeconfig", str(own), "--delay-scale", "2"]
     with (scratch / "controllers.log").open("w") as log:
         stand_in = subprocess.Popen(argv, cwd=REPOSITORY, stderr=log)
     try:

@@ -21,7 +21,19 @@ OUR_NAMESPACES = ["-n", "-m", "-p", "-f", "--kill-child", "--mount-proc"]
 def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     scratch = tmp_path_factory.mktemp("cluster")
     mapped = [] if os.geteuid() == 0 else ["-U", "--map-root-user"]
-    argv = ["unshare", *mapped, *OUR_NAMESPACES, sys.executable, "-m", "tests.rehearsal.controllers.inside_cluster", str(scratch)]
+    # nothing may outlive the test, however it ends
+    argv = [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "unshare",
+        *mapped,
+        *OUR_NAMESPACES,
+        sys.executable,
+        "-m",
+        "tests.rehearsal.controllers.inside_cluster",
+        str(scratch),
+    ]
     done = subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=300)
     log = scratch / "controllers.log"
     assert done.returncode == 0, f"{done.stderr}\n{log.read_text() if log.exists() else ''}"
@@ -36,7 +48,8 @@ def test_the_order_and_its_gates_let_no_write_be_refused(result: dict[str, Any])
 
 def test_the_gate_had_to_wait_for_the_webhook(result: dict[str, Any]) -> None:
     assert result["waited"] > 0.5
-    assert any("failed calling webhook" in cause for cause in result["causes"])
+    assert any("connection reset by peer" in cause for cause in result["causes"])
+    assert any("x509: certificate signed by unknown authority" in cause for cause in result["causes"])
 
 
 def test_the_certificate_is_real(result: dict[str, Any]) -> None:

@@ -7,13 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
+from pulumi.runtime.proto import events_pb2, events_pb2_grpc
 from rich.console import Console
 
 from mlops.rehearsal.run.audit import parse, summarise
 from mlops.rehearsal.run.display import Display
 from mlops.rehearsal.run.engine import Operation
-from mlops.rehearsal.run.events import Progress, follow, layer_of
+from mlops.rehearsal.run.event_stream import PHASE_BEGINS, EventStream
+from mlops.rehearsal.run.events import Progress, layer_of
 from mlops.rehearsal.run.report import Report, judge, print_report
 
 HOSTS = "urn:pulumi:s::onprem-mlops::onprem-mlops:hosts:PreparedHosts$command:remote:Command::hosts-node1-prepare"
@@ -54,16 +57,16 @@ def test_an_unchanged_resource_is_no_change() -> None:
     assert progress.changed == 0
 
 
-def test_a_growing_log_is_followed_to_its_end() -> None:
-    parts = ['{"a": 1}\n{"a"', ": 2}\n", "", '{"a": 3}\n', ""]
-
-    class Growing(io.StringIO):
-        def read(self, _size: int | None = -1, /) -> str:
-            return parts.pop(0) if parts else ""
-
-    log = Growing()
-    ended = iter([False, False, False, True, True, True])
-    assert [event["a"] for event in follow(log, ended, poll_seconds=0)] == [1, 2, 3]
+def test_events_of_a_later_phase_are_told_from_those_of_an_earlier_one() -> None:
+    with EventStream() as events:
+        channel = grpc.insecure_channel(events.address.removeprefix("tcp://"))
+        stub = events_pb2_grpc.EventsStub(channel)
+        for phase in ("preview", "update"):
+            stub.StreamEvents(iter([events_pb2.EventRequest(event=json.dumps({"phase": phase}))]))
+        received = list(events.drain(1.0))
+        channel.close()
+    assert received == [PHASE_BEGINS, {"phase": "preview"}, PHASE_BEGINS, {"phase": "update"}]
+    assert list(events.drain(0.0)) == []
 
 
 def audit(user: str, verb: str, code: int, *, uri: str = "/api", stage: str = "ResponseComplete") -> str:

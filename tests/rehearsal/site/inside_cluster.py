@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from mlops.rehearsal.site.daemon import Fault
+from mlops.rehearsal.site.kwok import DELAY_ANNOTATION
 from mlops.rehearsal.site.site import ThrowAwaySite
 
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -75,9 +76,8 @@ def test_its_kubeconfig_works_from_outside(inside_site: ThrowAwaySite, tmp_path:
     config.write_text(text)
     assert "https://192.168.50.11:16443" in text
     assert "https://127.0.0.1:16443" in on(inside_site, "node1", "/snap/bin/microk8s config -l")
-    assert "Username  admin" in " ".join(
-        kubectl(inside_site, "auth", "whoami", config=config).replace("  ", " ").split("\n")
-    ).replace("Username ", "Username  ")
+    user = json.loads(kubectl(inside_site, "auth", "whoami", "-o", "json", config=config))["status"]["userInfo"]
+    assert (user["username"], "system:masters" in user["groups"]) == ("admin", True)
     version = json.loads(kubectl(inside_site, "version", "-o", "json", config=config))["serverVersion"]["gitVersion"]
     assert version.startswith("v1.35.")
 
@@ -125,6 +125,19 @@ def test_workloads_live_and_die(inside_site: ThrowAwaySite) -> None:
     assert [len(entry["endpoints"]) for entry in slices] == [3]
     kubectl(inside_site, "delete", "namespace", "work", "--timeout=60s")
     kubectl(inside_site, "-n", "kube-system", "wait", "--for=condition=Available", "deployment/coredns", "--timeout=30s")
+
+
+def test_a_start_delay_holds_a_pod_back(inside_site: ThrowAwaySite) -> None:
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "late", "namespace": "default", "annotations": {DELAY_ANNOTATION: "1500ms"}},
+        "spec": {"containers": [{"name": "late", "image": "late:1"}]},
+    }
+    started = time.monotonic()
+    kubectl(inside_site, "create", "-f", "-", stdin=json.dumps(pod))
+    kubectl(inside_site, "wait", "--for=condition=Ready", "pod/late", "--timeout=30s")
+    assert time.monotonic() - started > 1.5
 
 
 def test_the_audit_log_tells_who_wrote_what(inside_site: ThrowAwaySite, tmp_path: Path) -> None:

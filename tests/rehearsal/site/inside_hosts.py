@@ -84,12 +84,13 @@ def test_hosts_share_no_files_processes_or_names(inside_site: ThrowAwaySite) -> 
     assert len(identities) == 4
 
 
+# each writes what is there already: harmless to the machine, should it ever succeed
 @pytest.mark.parametrize(
     "command",
     [
-        "echo 1 > /proc/sys/vm/swappiness",
+        "cat /proc/sys/vm/swappiness > /tmp/own; cat /tmp/own > /proc/sys/vm/swappiness",
         "mount -o remount,rw /proc/sys",
-        "date -s 2001-01-01 >/dev/null",
+        "date -s @$(date +%s)",
         "mknod /tmp/disk b 254 0",
         "umount /proc/sys",
     ],

@@ -11,8 +11,12 @@ from mlops.rehearsal.site.controlplane import PROGRAMS
 from mlops.tools import resolve
 
 
+@pytest.fixture(scope="session")
+def tools() -> str:
+    """The programs, from the machine's cache: of session scope, so that it comes before a test gets a cache of its own."""
+    return os.pathsep.join(str(tool.path) for tool in resolve([*PROGRAMS, "kubectl"]).values())
+
+
 @pytest.mark.site
-def test_cluster(run_inside: Callable[..., str]) -> None:
-    tools = resolve([*PROGRAMS, "kubectl"])
-    paths = os.pathsep.join(str(tool.path) for tool in tools.values())
-    assert " passed" in run_inside("inside_cluster.py", SITE_TEST_TOOLS=paths)
+def test_cluster(tools: str, run_inside: Callable[..., str]) -> None:
+    assert " passed" in run_inside("inside_cluster.py", SITE_TEST_TOOLS=tools)

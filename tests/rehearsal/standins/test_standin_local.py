@@ -98,6 +98,12 @@ def test_cancel_kills_the_command_and_what_it_started(local: Any, tmp_path: Path
     wait_for(lambda: not running(int(mark.read_text())))
 
 
+def test_nothing_starts_after_a_cancel(local: Any) -> None:
+    local.provider.cancel()
+    with pytest.raises(local.aborted, match="context canceled"):
+        local.create(COMMAND, {"create": "true"})
+
+
 def test_run_function(local: Any) -> None:
     results = local.invoke("command:local:run", {"command": "echo $0", "interpreter": ["/bin/sh", "-c"]})
     assert results["stdout"] == "/bin/sh"

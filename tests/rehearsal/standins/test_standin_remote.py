@@ -210,6 +210,12 @@ def test_cancel_ends_a_running_command(remote: Any, sshd: Any, tmp_path: Path) -
     wait_for(lambda: not Path(f"/proc/{mark.read_text().strip()}").exists())
 
 
+def test_nothing_starts_after_a_cancel(remote: Any) -> None:
+    remote.provider.cancel()
+    with pytest.raises(remote.aborted, match="context canceled"):
+        remote.create(COMMAND, {"connection": {"host": "127.0.0.1"}, "create": "true"})
+
+
 def test_through_a_proxy_with_its_own_host_key(remote: Any, sshd: Any, make_server: Callable[[], Any]) -> None:
     bastion = make_server()
     bastion.start()

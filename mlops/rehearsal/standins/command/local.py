@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -23,6 +24,7 @@ class Runner:
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
+        self._cancelled = False
 
     def run(self, call: Call, command: str, properties: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, object]:
         """Run one command; return ``stdout``, ``stderr`` and, where asked for, ``assets`` and ``archive``.
@@ -49,30 +51,33 @@ class Runner:
         return results
 
     def cancel(self) -> None:
-        """Kill every command under way, with what it started."""
+        """Kill every command under way, with what it started, and start no more: the engine is about to end the plugin."""
         with self._lock:
+            self._cancelled = True
             running = tuple(self._running)
         for process in running:
-            if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):  # it may end by itself at this very moment
                 os.killpg(process.pid, signal.SIGKILL)
 
     def _execute(self, arguments: list[str], directory: Path, environment: Mapping[str, str], stdin: bytes, output: Output) -> str:
         """Run to the end; return how it failed, in the words of Go's os/exec, or nothing."""
-        try:
-            process = subprocess.Popen(
-                arguments,
-                cwd=directory,
-                env=environment,
-                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        except OSError as error:
-            return f'exec: "{arguments[0]}": {os.strerror(error.errno or 0).lower()}'
-        problems: list[ProviderError] = []
-        with self._lock:
+        with self._lock:  # so that a cancel either finds the process or keeps it from starting
+            if self._cancelled:
+                return "context canceled"
+            try:
+                process = subprocess.Popen(
+                    arguments,
+                    cwd=directory,
+                    env=environment,
+                    stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                return f'exec: "{arguments[0]}": {os.strerror(error.errno or 0).lower()}'
             self._running.add(process)
+        problems: list[ProviderError] = []
         writing = threading.Lock()
 
         def pump(name: str, descriptor: int) -> None:
@@ -82,7 +87,8 @@ class Runner:
                         output.write(name, data)
                 except ProviderError as error:
                     problems.append(error)
-                    os.killpg(process.pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
                     return
 
         assert process.stdout is not None  # noqa: S101 - both are pipes, see above

@@ -30,6 +30,7 @@ class Loop:
         self._loop = asyncio.new_event_loop()
         self._calls: set[Future[Any]] = set()
         self._lock = threading.Lock()
+        self._cancelled = False
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
 
     def call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
@@ -38,8 +39,11 @@ class Loop:
         Raises:
             ProviderError: it was cancelled, or failed with that.
         """
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         with self._lock:
+            if self._cancelled:
+                coroutine.close()
+                raise ProviderError("context canceled")
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
             self._calls.add(future)
         try:
             return future.result()
@@ -50,8 +54,9 @@ class Loop:
                 self._calls.discard(future)
 
     def cancel(self) -> None:
-        """End every call under way."""
+        """End every call under way and take no more: the engine is about to end the plugin."""
         with self._lock:
+            self._cancelled = True
             calls = tuple(self._calls)
         for call in calls:
             call.cancel()
