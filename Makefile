@@ -8,7 +8,7 @@ PYTHON ?= python3
 SITE ?= baremetal
 BIN := .venv/bin
 VENV := .venv/.installed
-SOURCES := mlops components __main__.py
+SOURCES := mlops components tests __main__.py
 
 .PHONY: help venv tools env check lint types unit test rehearse lock clean
 

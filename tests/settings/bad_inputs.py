@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from site_examples import INTERMEDIATE, KEYS, ROOT, sign
+from tests.settings.site_examples import INTERMEDIATE, KEYS, ROOT, sign
 
 EXISTING: dict[str, object] = {"hosts": ..., "cluster": {"kind": "existing"}}
 CORPORATE: dict[str, object] = {

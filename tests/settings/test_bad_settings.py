@@ -7,10 +7,10 @@ import random
 from typing import Any
 
 import pytest
-from bad_inputs import BAD, CORPORATE, EXISTING, PROXY
-from site_examples import INTERMEDIATE, KEYS, NOW, Values, changed, good
 
 from mlops.settings import Origin, SettingsError, parse_site
+from tests.settings.bad_inputs import BAD, CORPORATE, EXISTING, PROXY
+from tests.settings.site_examples import INTERMEDIATE, KEYS, NOW, Values, changed, good
 
 
 def refused(values: Values) -> SettingsError:

@@ -7,10 +7,10 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
-from site_examples import KEYS, NOW, changed
 
 from mlops.settings import AddressRange, Origin, Site, parse_site
 from mlops.settings.types import Cidr, Email, Fqdn, HostKey
+from tests.settings.site_examples import KEYS, NOW, changed
 
 
 def site(changes: dict[str, object] | None = None) -> Site:

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from site_examples import INTERMEDIATE, KEYS, NOW, ROOT, changed
 
 from mlops.errors import UserError
 from mlops.settings import Origin, Secret, SecretState, SettingsError, decode_config, parse_site, unseal
+from tests.settings.site_examples import INTERMEDIATE, KEYS, NOW, ROOT, changed
 
 ENGINE = Origin(stack="test", from_engine=True)
 SSH_KEY = Ed25519PrivateKey.generate()

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from site_examples import KEYS, REPOSITORY, changed, good
 
 from mlops.settings import NAMESPACE, Origin, SecretState, SettingsError, parse_site, read_site_file, site_files
 from mlops.settings.stackfile import read_stack_file
+from tests.settings.site_examples import KEYS, REPOSITORY, changed, good
 
 SITES = ("baremetal", "cloud", "corporate")
 

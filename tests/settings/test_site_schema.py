@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
-from site_examples import INTERMEDIATE, REPOSITORY, ROOT, changed
 
 from mlops.settings import NAMESPACE, site_files
 from mlops.settings.schema import schema_text, site_schema
+from tests.settings.site_examples import INTERMEDIATE, REPOSITORY, ROOT, changed
 
 VALIDATOR = Draft202012Validator(site_schema())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,10 +23,10 @@ def layer_of(urn: str) -> str:
 
 @dataclass
 class LayerProgress:
-    """One layer during one operation; times in seconds of a monotonic clock."""
+    """One layer during one operation; times in seconds of a monotonic clock, operations by resource."""
 
     running: dict[str, float] = field(default_factory=dict)
-    operations: Counter[str] = field(default_factory=Counter)
+    operations: dict[str, set[str]] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
     started: float | None = None
     ended: float | None = None
@@ -35,12 +34,12 @@ class LayerProgress:
     @property
     def done(self) -> int:
         """Resources that the engine is through with."""
-        return sum(self.operations.values())
+        return len(self.operations)
 
     @property
     def changed(self) -> int:
         """Resources that were created, updated, replaced or deleted."""
-        return sum(count for operation, count in self.operations.items() if operation not in _UNCHANGED)
+        return sum(not operations <= _UNCHANGED for operations in self.operations.values())
 
     def seconds(self, now: float) -> float:
         """From the first step begun to the last one ended, or to now while one runs."""
@@ -91,7 +90,8 @@ class Progress:
         if failed:
             layer.failed.append(urn)
         else:
-            layer.operations[metadata["op"]] += 1
+            # a component ends twice in a preview, and a replacement has several steps: a resource counts once
+            layer.operations.setdefault(urn, set()).add(metadata["op"])
             self.steps.append((now - begun, urn))
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from google.protobuf import empty_pb2, json_format, struct_pb2  # type: ignore[import-untyped]  # publishes no types
+from google.protobuf import empty_pb2, json_format, struct_pb2
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 CONFIDENTIAL = "1b47061264138c4ac30d75fd1eb44270"

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from site_for_tests import SiteForTests, make_site
 
 from mlops.errors import UserError
 from mlops.rehearsal.site import preflight
@@ -17,6 +16,7 @@ from mlops.rehearsal.site.image import base_image
 from mlops.rehearsal.site.runs import cache_directory, run_directory
 from mlops.rehearsal.site.site import ThrowAwaySite
 from mlops.rehearsal.site.spec import SiteSpec
+from tests.rehearsal.site.site_for_tests import SiteForTests, make_site
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from site_for_tests import make_site
 
 from mlops.rehearsal.site.daemon import Fault
 from mlops.rehearsal.site.site import ThrowAwaySite
+from tests.rehearsal.site.site_for_tests import make_site
 
 KEYS = Path(os.environ.get("SITE_TEST_KEYS", "."))
 

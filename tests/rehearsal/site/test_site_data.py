@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 from cryptography import x509
-from site_for_tests import make_site
 
 from mlops.rehearsal.site import kwok, preflight, runs
 from mlops.rehearsal.site.journal import Journal, mask
 from mlops.rehearsal.site.nodes import node_object
 from mlops.rehearsal.site.pki import Authority
 from mlops.rehearsal.site.spec import SiteSpec
+from tests.rehearsal.site.site_for_tests import make_site
 
 
 def test_a_saved_specification_reads_back_and_is_private(tmp_path: Path) -> None:

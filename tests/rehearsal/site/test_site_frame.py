@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from site_for_tests import SiteForTests
 
 from mlops.rehearsal.site.runs import run_directory
+from tests.rehearsal.site.site_for_tests import SiteForTests
 
 pytestmark = pytest.mark.site
 

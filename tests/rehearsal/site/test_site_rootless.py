@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from site_for_tests import SiteForTests
 
 from mlops.rehearsal.site.image import image_directory
+from tests.rehearsal.site.site_for_tests import SiteForTests
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
