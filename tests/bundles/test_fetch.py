@@ -42,7 +42,7 @@ def server(tmp_path: Path) -> Iterator[ThreadingHTTPServer]:
 
     (tmp_path / "served").mkdir()
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=httpd.serve_forever)
+    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield httpd
     httpd.shutdown()

@@ -62,7 +62,7 @@ class Responder(socketserver.ThreadingTCPServer):
 
     def run_in_background(self) -> None:
         """Serve until the process ends."""
-        threading.Thread(target=self.serve_forever, name="responder", daemon=True).start()
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.1}, name="responder", daemon=True).start()
 
 
 class _Connection(socketserver.BaseRequestHandler):
