@@ -7,6 +7,17 @@ APPLIED_DIGEST=/var/snap/microk8s/common/.onprem-mlops-launch.sha256
 # all snaps are listed, since asking for one that is not installed is an error
 installed_channel() { snap list 2>/dev/null 9>&- | awk '$1 == "microk8s" {print $4}'; }
 
+# `snap refresh --hold` needs snapd 2.58; Debian 12 packages an older one, which the snap of the same name replaces.
+ensure_snapd() {
+  local version
+  install_packages snapd
+  until_true 120 'snapd has finished seeding' snap wait system seed.loaded
+  version=$(snap version 9>&- | awk '$1 == "snapd" {print $2}')
+  if [ "$(printf '%s\n' 2.58 "$version" | sort -V | head -n 1)" != 2.58 ]; then
+    quiet snap install snapd
+  fi
+}
+
 # A `snap install` that lost its caller goes on in snapd: wait for it instead of starting a second one.
 wait_for_running_change() {
   local change
@@ -18,8 +29,7 @@ launch_digest() { printf '%s' "$LAUNCH_CONFIGURATION" | sha256sum | cut -d ' ' -
 
 apply() {
   local present
-  install_packages snapd
-  until_true 120 'snapd has finished seeding' snap wait system seed.loaded
+  ensure_snapd
   wait_for_running_change
   present=$(installed_channel)
   if [ -n "$present" ] && [ "$present" != "$CHANNEL" ]; then
