@@ -13,7 +13,7 @@ from mlops.settings.section import Section
 from mlops.settings.types import Address, AddressOrName, HostKey, NodeName, Port, UserName
 
 Role = Literal["control-plane", "worker", "storage"]
-OsFamily = Literal["auto", "debian", "redhat", "suse"]
+OsFamily = Literal["auto", "debian"]
 
 
 class Bastion(Section):

@@ -101,7 +101,7 @@ BAD: dict[str, tuple[dict[str, object], str, tuple[str, ...]]] = {
     "OS family unknown": (
         {"hosts.nodes.0.osFamily": "ubuntu"},
         "hosts.nodes[0].osFamily",
-        ('"ubuntu"', "auto, debian, redhat, suse"),
+        ('"ubuntu"', "auto, debian"),
     ),
     "no control plane": (
         {f"hosts.nodes.{i}.roles": ["worker"] for i in range(3)},

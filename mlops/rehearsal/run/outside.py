@@ -21,7 +21,7 @@ from mlops.rehearsal.site.frame import run_in_frame
 from mlops.rehearsal.site.image import base_image
 from mlops.rehearsal.site.runs import run_directory
 from mlops.rehearsal.standins import install, report
-from mlops.settings import MicroK8sCluster, read_site_file
+from mlops.settings import MicroK8sCluster, Site, read_site_file
 from mlops.tools import Tool, resolve
 from mlops.tools.progress import ConsoleProgress
 from mlops.tools.shell import link_folder
@@ -77,35 +77,80 @@ def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float) -> in
     with timed(phases, "hosts' file system"):
         base = base_image(console.print)
     with run_directory(name, keep=False) as run:
-        engine = run.path / "engine"
-        install_plugins(engine, tools, console)
-        derived = derive(site_file.read_text(encoding="utf-8"), site)
-        console.print(f"derived site file: differs from {site_file.name} in {', '.join(derived.changes)}")
-        for kind, paths in REPLACED.items():
-            console.print(f"  {kind}: {paths}", markup=False)
-        # the engine takes its Kubernetes plugin from the plugin folder; on PATH it would warn about it
-        on_path = [tool for tool in tools.values() if tool.name != "pulumi-resource-kubernetes"]
-        plan = Plan(
-            stack=name,
+        plan = make_plan(
+            site_file,
+            site,
             checkout=checkout,
             workdir=run.path,
+            tools=tools,
             base=base,
-            tools={tool.name: tool.path for tool in tools.values()},
-            # stand-ins first: the language host is looked for beside the engine
-            path=(engine / "bin", link_folder(on_path, run.path / "tools")),
-            site_file=derived.text,
-            secret_values=derived.secret_values,
-            changes=derived.changes,
+            delay_scale=delay_scale,
             keep=keep,
-            on_destroy=site.hosts.on_destroy,
             preparation=phases,
+            console=console,
         )
-        site_spec(site, derived, delay_scale=delay_scale).save(plan.spec_file)
-        plan.save()
         code = run_in_frame([sys.executable, "-m", "mlops.rehearsal.run.inside", str(plan.file)], run)
         if code:
             console.print(f"logs: {keep_logs(run.path, default_cache() / 'failed-rehearsals' / name)}")
         return code
+
+
+def make_plan(
+    site_file: Path,
+    site: Site,
+    *,
+    checkout: Path,
+    workdir: Path,
+    tools: Mapping[str, Tool],
+    base: Path,
+    delay_scale: float,
+    keep: bool,
+    preparation: Mapping[str, float],
+    console: Console,
+) -> Plan:
+    """Derives the site file, fills the engine's folder and writes the plan: all that the inside of the frame needs.
+
+    Args:
+        site_file: the user's site file.
+        site: the same, parsed; has hosts.
+        checkout: folder with the program.
+        workdir: folder of the run.
+        tools: :data:`TOOLS`, resolved.
+        base: base root file system of the hosts.
+        delay_scale: factor on the start delays of simulated pods.
+        keep: leave the throw-away site up.
+        preparation: phase name to seconds so far.
+        console: where to say what differs and what stands in.
+    """
+    if site.hosts is None:
+        message = f"site {site.name} has no hosts"
+        raise ValueError(message)
+    engine = workdir / "engine"
+    install_plugins(engine, tools, console)
+    derived = derive(site_file.read_text(encoding="utf-8"), site)
+    console.print(f"derived site file: differs from {site_file.name} in {', '.join(derived.changes)}")
+    for kind, paths in REPLACED.items():
+        console.print(f"  {kind}: {paths}", markup=False)
+    # the engine takes its Kubernetes plugin from the plugin folder; on PATH it would warn about it
+    on_path = [tool for tool in tools.values() if tool.name != "pulumi-resource-kubernetes"]
+    plan = Plan(
+        stack=site.name,
+        checkout=checkout,
+        workdir=workdir,
+        base=base,
+        tools={tool.name: tool.path for tool in tools.values()},
+        # stand-ins first: the language host is looked for beside the engine
+        path=(engine / "bin", link_folder(on_path, workdir / "tools")),
+        site_file=derived.text,
+        secret_values=derived.secret_values,
+        changes=derived.changes,
+        keep=keep,
+        on_destroy=site.hosts.on_destroy,
+        preparation=preparation,
+    )
+    site_spec(site, derived, delay_scale=delay_scale).save(plan.spec_file)
+    plan.save()
+    return plan
 
 
 def install_plugins(engine: Path, tools: Mapping[str, Tool], console: Console) -> None:
