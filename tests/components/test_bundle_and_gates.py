@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from components import gates
-from components.bundle import Bundle, BundleArgs
+from components.bundle import Bundle, BundleArgs, _successes
 from components.cluster import Cluster
 from components.gates import Answer, GateError, describe_failure, judge, prove
 from components.outputs import LayerOutputs, export_outputs
@@ -198,6 +198,14 @@ def test_the_gate_gives_up_at_its_deadline_and_tells_object_webhook_backend_and_
         "refused: still down",
     ):
         assert part in str(failure.value)
+
+
+def test_replicas_behind_the_service_want_several_answers() -> None:
+    graph = build_graph(parse_documents(MANIFEST, origin="test"))
+    (gate,) = graph.gates_before(ObjectRef("example.org", "Thing", "", "one"))
+    assert _successes(graph, gate) == 3
+    single = build_graph(parse_documents(MANIFEST.replace("replicas: 2", "replicas: 1"), origin="test"))
+    assert _successes(single, gate) == 1
 
 
 def test_a_denied_object_is_not_asked_about_again(answers: list[Answer]) -> None:
