@@ -21,9 +21,18 @@ def layer_of(urn: str) -> str:
     return next((kind.split(":")[1] for kind in types if kind.startswith(_PROJECT_TYPES)), OTHER_LAYER)
 
 
+def _is_component(metadata: dict[str, Any]) -> bool:
+    """Whether a step is about a component or the stack; a step about a resource of a provider says ``custom``."""
+    state = metadata.get("new") or metadata.get("old")
+    return state is not None and not state.get("custom", False)
+
+
 @dataclass
 class LayerProgress:
-    """One layer during one operation; times in seconds of a monotonic clock, operations by resource."""
+    """One layer during one operation; times in seconds of a monotonic clock, operations by resource.
+
+    Components count as resources, as the engine counts them, but have no time: the engine ends them with the whole program.
+    """
 
     running: dict[str, float] = field(default_factory=dict)
     operations: dict[str, set[str]] = field(default_factory=dict)
@@ -49,11 +58,19 @@ class LayerProgress:
 
 
 class Progress:
-    """What an operation has done so far, by layer, in the order in which the layers began."""
+    """What an operation has done so far, by layer, in the order in which the layers began.
+
+    Attributes:
+        layers: layer by name.
+        errors: URN (empty when an error belongs to no resource) and text of each error.
+        steps: seconds and URN of each step that has ended well; without components.
+        summary: the engine's own count, by operation.
+        last: when the last event came.
+    """
 
     def __init__(self) -> None:
         self.layers: dict[str, LayerProgress] = {}
-        self.diagnostics: list[str] = []
+        self.errors: list[tuple[str, str]] = []
         self.steps: list[tuple[float, str]] = []
         self.summary: dict[str, int] = {}
         self.last = 0.0
@@ -69,7 +86,7 @@ class Progress:
             self._end(failed["metadata"], now, failed=True)
         elif diagnostic := event.get("diagnosticEvent"):
             if diagnostic.get("severity") == "error":
-                self.diagnostics.append(diagnostic["message"].strip())
+                self.errors.append((diagnostic.get("urn", ""), diagnostic["message"].strip()))
         elif summary := event.get("summaryEvent"):
             self.summary = summary.get("resourceChanges") or {}
 
@@ -78,21 +95,30 @@ class Progress:
 
     def _begin(self, metadata: dict[str, Any], now: float) -> None:
         layer = self._layer(metadata["urn"])
+        if _is_component(metadata):
+            return
         layer.running[metadata["urn"]] = now
         layer.started = now if layer.started is None else layer.started
 
     def _end(self, metadata: dict[str, Any], now: float, *, failed: bool) -> None:
         urn = metadata["urn"]
         layer = self._layer(urn)
-        begun = layer.running.pop(urn, now)
-        layer.started = begun if layer.started is None else layer.started
-        layer.ended = now
-        if failed:
-            layer.failed.append(urn)
-        else:
+        if not _is_component(metadata):
+            begun = layer.running.pop(urn, now)
+            layer.started = begun if layer.started is None else layer.started
+            layer.ended = now
+            if failed:
+                layer.failed.append(urn)
+            else:
+                self.steps.append((now - begun, urn))
+        if not failed:
             # a component ends twice in a preview, and a replacement has several steps: a resource counts once
             layer.operations.setdefault(urn, set()).add(metadata["op"])
-            self.steps.append((now - begun, urn))
+
+    @property
+    def diagnostics(self) -> list[str]:
+        """Texts of the errors."""
+        return [text for _, text in self.errors]
 
     @property
     def changed(self) -> int:

@@ -6,6 +6,7 @@ Usage: ``python -m mlops.rehearsal.run.inside PLAN.json``
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -14,11 +15,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mlops.errors import UserError
+from mlops.errors import Problem, UserError
 from mlops.rehearsal.run import checks
 from mlops.rehearsal.run.audit import parse, summarise
 from mlops.rehearsal.run.controllers import StandInControllers
-from mlops.rehearsal.run.display import Display
+from mlops.rehearsal.run.display import Display, make_console
 from mlops.rehearsal.run.engine import Engine, Operation
 from mlops.rehearsal.run.enter import write_enter_script
 from mlops.rehearsal.run.plan import Plan
@@ -54,8 +55,7 @@ class Rehearsal:
     def run(self) -> int:
         """Everything; returns the exit code."""
         left_behind: list[str] = []
-        with self._phase("hosts"):
-            self.site.start()
+        self._start_site()
         try:
             with StandInControllers(self.site, self.plan.workdir / "controllers.log"):
                 with self._phase("stack"):
@@ -63,16 +63,24 @@ class Rehearsal:
                 if self._deploy():
                     self._summarise_audit()
                     self.report.faults.extend(checks.after_up(self.engine, self.site, self.plan))
-                    if self.plan.keep:
-                        self._keep()
-                    else:
+                    if not self.plan.keep:
                         left_behind = self._destroy()
                 self._summarise_audit()
+                judge(self.report, left_behind=left_behind)
+                print_report(self.report, self.console)
+                if self.plan.keep:
+                    self._keep()
         finally:
             self.site.stop()
-        judge(self.report, left_behind=left_behind)
-        print_report(self.report, self.console)
         return 1 if self.report.faults else 0
+
+    def _start_site(self) -> None:
+        try:
+            with self._phase("hosts"):
+                self.site.start()
+        except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
+            problem = Problem("throw-away hosts", str(error), "hosts that answer by SSH", "the text above is their own; logs are kept")
+            raise UserError("The throw-away site does not start.", [problem]) from error
 
     def _deploy(self) -> bool:
         first = self._operate("preview", "preview", environment=_PREVIEW)
@@ -85,12 +93,16 @@ class Rehearsal:
         made = {name: layer.done for name, layer in up.progress.layers.items()}
         if made != planned:
             self.report.faults.append(f"the preview showed {planned} resources, up made {made}")
-        again = self._operate("second up", "up", "--yes", totals=made)
-        return again.exit_code == 0 and self._operate("second preview", "preview", environment=_PREVIEW).exit_code == 0
+        again = self._operate("second up", "up", "--yes", "--skip-preview", totals=made)
+        if again.exit_code != 0:
+            return False
+        return self._operate("second preview", "preview", totals=made, environment=_PREVIEW).exit_code == 0
 
     def _destroy(self) -> list[str]:
-        before = checks.objects_of(self.report.operations["up"])
-        if self._operate("destroy", "destroy", "--yes").exit_code != 0:
+        up = self.report.operations["up"]
+        before = checks.objects_of(up)
+        totals = {name: layer.done for name, layer in up.progress.layers.items()}
+        if self._operate("destroy", "destroy", "--yes", "--skip-preview", totals=totals).exit_code != 0:
             return []
         return checks.left_behind(self.engine, self.site, self.plan, before)
 
@@ -101,8 +113,6 @@ class Rehearsal:
             operation = self.engine.operate(name.replace(" ", "-"), arguments, show, environment=environment)
         self.report.operations[name] = operation
         self.report.phases[name] = operation.seconds
-        for text in operation.progress.diagnostics:
-            self.console.print(text, style="red", markup=False)
         return operation
 
     def _summarise_audit(self) -> None:
@@ -111,18 +121,21 @@ class Rehearsal:
                 self.report.audit = summarise(parse(lines), deployer=DEPLOYER)
 
     def _keep(self) -> None:
+        """Waits for the user's Ctrl-C, which is the ordinary end here: the exit code stays the verdict's."""
         enter = write_enter_script(self.plan, self.engine, self.site.spec, self.site.kubeconfig_path())
         self.console.print(
-            f"The site is kept until you press Ctrl-C. In another terminal:\n"
+            f"The site is kept until you press Ctrl-C here. In another terminal:\n"
             f"  {enter} kubectl get nodes\n"
             f"  {enter} pulumi stack output -s {self.plan.stack}\n"
-            f"  {enter} pulumi up -s {self.plan.stack} --config-file {self.engine.config_file}\n"
+            f"  {enter} pulumi up -s {self.plan.stack}\n"
             f"  {enter} ssh {self.site.spec.hosts[0].name}\n"
             f"  {enter}        (a shell)",
             markup=False,
         )
-        print_report(self.report, self.console)
-        signal.pause()
+        try:
+            signal.pause()
+        except InterruptedBySignal:
+            self.console.print("ended: the site and everything on it is gone")
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
@@ -131,14 +144,14 @@ class Rehearsal:
             yield
         finally:
             self.report.phases[name] = time.monotonic() - started
-            self.console.print(f"{name}: {self.report.phases[name]:.1f} s")
+            self.console.print(f"{name}: {self.report.phases[name]:.1f} s", markup=False)
 
 
 def main(arguments: list[str]) -> int:
     """Runs the plan; a signal ends it, and with it everything in the frame."""
     raise_on_signals()
     plan = Plan.load(Path(arguments[0]))
-    console = Console(highlight=False)
+    console = make_console()
     try:
         return Rehearsal(plan, console).run()
     except InterruptedBySignal as interrupt:

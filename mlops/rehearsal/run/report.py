@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from mlops.rehearsal.run.audit import AuditSummary, Write
+from mlops.rehearsal.run.display import step_name
 from mlops.rehearsal.run.engine import Operation
 from mlops.rehearsal.run.events import OTHER_LAYER, layer_of
 
 _SHOWN_FAULTS = 20
+_SHOWN_STEPS = 5
+_SHOWN_LOG_LINES = 12
+# What the command plugin puts in front of a failing script's own output: the launcher's whole command line.
+_LAUNCHED = re.compile(r'\AProcess exited with status \d+: running ".*?(?<!\\)":\n', re.DOTALL)
+
+_VERDICT = re.compile(r"\w+ failed")
 
 
 @dataclass
@@ -61,53 +72,79 @@ def objects_by_layer(urns: Iterable[str]) -> dict[tuple[str, str], str]:
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Prints the table per layer, the phases, the slowest steps and the faults."""
-    first, second = report.operations.get("up"), report.operations.get("second up")
-    if first:
-        objects = objects_by_layer(urn for _, urn in first.progress.steps)
-        refused: dict[str, int] = {}
-        for write in report.audit.refused:
-            layer = layer_of_write(write, objects)
-            refused[layer] = refused.get(layer, 0) + 1
-        table = Table(
-            "layer", "resources", "seconds", "refused writes", "changed by the second up", title=f"rehearsal of {report.site}"
-        )
-        for name, progress in first.progress.layers.items():
-            again = second.progress.layers.get(name) if second else None
-            table.add_row(
-                name,
-                str(progress.done),
-                f"{progress.seconds(first.progress.last):.1f}",
-                str(refused.pop(name, 0)),
-                "-" if again is None else str(0 if name == OTHER_LAYER else again.changed),
-            )
-        for name, count in refused.items():
-            table.add_row(name, "0", "-", str(count), "-")
-        console.print(table)
-        slowest = sorted(first.progress.steps, reverse=True)[:5]
-        console.print(
-            "slowest steps: " + ", ".join(f"{urn.rsplit('::', 1)[-1]} {seconds:.1f} s" for seconds, urn in slowest), highlight=False
-        )
-    console.print("phases: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.phases.items()), highlight=False)
+    """Prints the table per layer, the figures behind it and the verdict, the faults last."""
+    if first := report.operations.get("up"):
+        console.print(_table(report, first))
+        slowest = sorted(first.progress.steps, reverse=True)[:_SHOWN_STEPS]
+        console.print("slowest steps: " + ", ".join(f"{step_name(urn)} {seconds:.1f} s" for seconds, urn in slowest), markup=False)
+    console.print("phases: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.phases.items()), markup=False)
     audit = report.audit
     console.print(
         f"API writes of the deployer: {audit.deployer_writes} stored, {len(audit.refused)} refused; "
-        f"gates asked in vain {audit.gate_refusals.total()} time(s); refused to controllers: {audit.controller_refusals.total()}",
-        highlight=False,
+        f"questions of gates refused: {audit.gate_refusals.total()}; writes of controllers refused: "
+        f"{audit.controller_refusals.total()}"
     )
     for text, count in [*audit.gate_refusals.items(), *audit.controller_refusals.items()]:
-        console.print(f"  {count} x {text}", highlight=False, markup=False)
-    print_faults(report.faults, console)
+        console.print(f"  {count} x {text}", markup=False)
+    _print_verdict(report, console)
 
 
-def print_faults(faults: Sequence[str], console: Console) -> None:
-    """Prints the verdict."""
-    if not faults:
-        console.print("[bold green]passed[/bold green]: nothing refused, nothing changed by the second up, nothing left by destroy")
+def _table(report: Report, first: Operation) -> Table:
+    second = report.operations.get("second up")
+    objects = objects_by_layer(urn for _, urn in first.progress.steps)
+    refused = Counter(layer_of_write(write, objects) for write in report.audit.refused)
+    table = Table("layer", "resources", "seconds", "refused", "changed again", title=f"rehearsal of {report.site}")
+    by_begin = sorted(first.progress.layers.items(), key=lambda item: (item[0] == OTHER_LAYER, item[1].started or math.inf))
+    for name, progress in by_begin:
+        again = second.progress.layers.get(name) if second else None
+        table.add_row(
+            name,
+            str(progress.done),
+            f"{progress.seconds(first.progress.last):.1f}",
+            str(refused.pop(name, 0)),
+            "-" if again is None else str(0 if name == OTHER_LAYER else again.changed),
+        )
+    for name, count in refused.items():
+        table.add_row(name, "0", "-", str(count), "-")
+    return table
+
+
+def _print_verdict(report: Report, console: Console) -> None:
+    if not report.faults:
+        shown = ["nothing refused", "nothing changed by the second up"]
+        if "destroy" in report.operations:
+            shown.append("nothing left by destroy")
+        console.print(f"[bold green]passed[/bold green]: {', '.join(shown)}")
         return
-    console.print(f"[bold red]failed[/bold red]: {len(faults)} fault(s)")
-    for fault in faults[:_SHOWN_FAULTS]:
-        console.print(f"  - {fault}", highlight=False, markup=False)
+    console.print(f"[bold red]failed[/bold red]: {len(report.faults)} fault(s)")
+    for fault in report.faults[:_SHOWN_FAULTS]:
+        console.print("  - " + fault.replace("\n", "\n    "), markup=False)
+    if len(report.faults) > _SHOWN_FAULTS:
+        console.print(f"  ... and {len(report.faults) - _SHOWN_FAULTS} more")
+
+
+def _failures(operation: Operation) -> Iterable[str]:
+    """The failing steps with what the product itself says of them, then what the engine says of the whole operation."""
+    told = False
+    for urn, text in sorted(operation.progress.errors, key=lambda error: _is_about_the_whole(error[0])):
+        if _is_about_the_whole(urn):
+            # after a failing step it only says that it has failed
+            if not (told and _VERDICT.fullmatch(text)):
+                yield f"{operation.name} ended with exit code {operation.exit_code}: {text}"
+        else:
+            yield f"{operation.name}, {step_name(urn)}: {_LAUNCHED.sub('', text) or text}"
+        told = True
+    if not told:
+        yield f"{operation.name} ended with exit code {operation.exit_code}: {_last_lines(operation.output)}"
+
+
+def _is_about_the_whole(urn: str) -> bool:
+    return not urn or "::pulumi:pulumi:Stack::" in urn
+
+
+def _last_lines(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
+    return "\n".join(lines[-_SHOWN_LOG_LINES:])
 
 
 def judge(report: Report, *, left_behind: Sequence[str]) -> None:
@@ -119,8 +156,7 @@ def judge(report: Report, *, left_behind: Sequence[str]) -> None:
     """
     for operation in report.operations.values():
         if operation.exit_code != 0:
-            texts = operation.progress.diagnostics or [f"see {operation.output}"]
-            report.faults.extend(f"{operation.name} ended with exit code {operation.exit_code}: {text}" for text in texts)
+            report.faults.extend(_failures(operation))
     for name in ("second up", "second preview"):
         if again := report.operations.get(name):
             report.faults.extend(
