@@ -15,7 +15,7 @@ from pulumi_command import remote
 from components.cluster.cluster import Cluster
 from components.outputs import LayerOutputs
 from components.proxy import ProxyAccess
-from components.remote import connection, remote_step
+from components.remote import remote_step
 from mlops.hosts import launch_configuration
 from mlops.settings import Host, Hosts, MicroK8sCluster, Network
 
@@ -122,7 +122,8 @@ class MicroK8s(Cluster):
         return remote_step(
             f"{self._name}-{node.name}-{step}",
             step,
-            connection=connection(node, self._args.hosts.access_of(node)),
+            host=node,
+            access=self._args.hosts.access_of(node),
             values={"HOST_NAME": node.name, **values},
             secrets=secrets,
             undo=self._args.hosts.on_destroy == "reset",

@@ -9,7 +9,7 @@ import pulumi
 from pulumi_command import remote
 
 from components.proxy import ProxyAccess
-from components.remote import connection, remote_step
+from components.remote import remote_step
 from mlops.settings import Hosts
 
 MIN_FREE_KIB = 20 * 1024 * 1024
@@ -46,7 +46,8 @@ class PreparedHosts(pulumi.ComponentResource):
             node.name: remote_step(
                 f"{name}-{node.name}-prepare",
                 "prepare",
-                connection=connection(node, args.hosts.access_of(node)),
+                host=node,
+                access=args.hosts.access_of(node),
                 values={
                     "HOST_NAME": node.name,
                     "OS_FAMILY": node.os_family,

@@ -18,10 +18,10 @@ ensure_snapd() {
   fi
 }
 
-# A `snap install` that lost its caller goes on in snapd: wait for it instead of starting a second one.
+# A `snap install` that lost its caller goes on in snapd, or is being undone: wait for it instead of starting a second one.
 wait_for_running_change() {
   local change
-  change=$(snap changes 2>/dev/null 9>&- | awk '$2 == "Doing" && /microk8s/ {print $1; exit}')
+  change=$(snap changes 2>/dev/null 9>&- | awk '$2 ~ /^(Do|Doing|Undo|Undoing)$/ && /microk8s/ {id = $1} END {print id}')
   if [ -n "$change" ]; then quiet snap watch "$change"; fi
 }
 

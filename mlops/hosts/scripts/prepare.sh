@@ -34,10 +34,12 @@ check_name() {
 }
 
 check_space() {
-  local free
+  local free needed="$MIN_FREE_KIB"
+  # what MicroK8s has taken of it since is not asked for a second time
+  if [ -d /var/snap/microk8s/current ]; then needed=$((1024 * 1024)); fi
   mkdir -p /var/snap
   free=$(df -Pk /var/snap | awk 'NR==2 {print $4}')
-  [ "$free" -ge "$MIN_FREE_KIB" ] || problem "$((free / 1024)) MiB free under /var/snap" "at least $((MIN_FREE_KIB / 1024)) MiB" "free some space or give /var/snap a disk of its own"
+  [ "$free" -ge "$needed" ] || problem "$((free / 1024)) MiB free under /var/snap" "at least $((needed / 1024)) MiB" "free some space or give /var/snap a disk of its own"
 }
 
 # TLS breaks when clocks differ: a certificate authority that is not yet valid here means that this clock is slow (or the other one fast).
@@ -121,6 +123,8 @@ apply() {
   check_family
   check_name
   check_space
+  # with the other checks where openssl is there already, so that all is told at once; else it is installed first
+  if command -v openssl >/dev/null; then with_certificates check_clocks; fi
   stop_on_problems
   configure_proxy
   install_packages ca-certificates openssl
