@@ -234,3 +234,28 @@ def test_a_failure_behind_a_bastion_names_both() -> None:
     assert problem is not None
     assert str(access.bastion.address) in problem.where
     assert "the provider does not say which" in problem.found
+
+
+def test_growing_the_cluster_changes_nothing_on_hosts_that_are_there() -> None:
+    def fewer(values: dict[str, Any]) -> None:
+        values["hosts"]["nodes"] = values["hosts"]["nodes"][:1]
+
+    small, large = site("baremetal", fewer), site("baremetal")
+    before, after = record(lambda: build(small)), record(lambda: build(large))
+    name = f"cluster-{names_of(small)[0]}-microk8s"
+    assert before.one(name).inputs["stdin"] == after.one(name).inputs["stdin"]
+
+
+def test_a_new_proxy_password_leaves_the_launch_configuration_alone_and_is_masked_in_both_forms() -> None:
+    def proxy(password: str) -> str:
+        def change(values: dict[str, Any]) -> None:
+            values["proxy"] |= {"username": "svc", "password": password}
+
+        settings = site("corporate", change)
+        return str(record(lambda: build(settings)).one("cluster-corp1-microk8s").inputs["stdin"])
+
+    one, other = proxy("p@ss/one"), proxy("p@ss/two")
+    line = next(line for line in one.splitlines() if line.startswith("LAUNCH_CONFIGURATION="))
+    assert line in other.splitlines()
+    assert "PROXY_PASSWORD_IN_URL=p%40ss%2Fone" in one
+    assert "SECRETS=(PROXY_PASSWORD PROXY_PASSWORD_IN_URL TOKEN)" in one

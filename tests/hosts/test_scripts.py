@@ -135,7 +135,6 @@ def test_the_launch_configuration_repeats_the_dns_settings_of_the_built_in_one()
         service_cidr="10.99.0.0/24",
         api_server_names=["node1", "192.0.2.1"],
         dns_servers=["192.0.2.53", "192.0.2.54"],
-        proxy_environment={"HTTPS_PROXY": "http://proxy:3128"},
         cluster_token="t" * 32,
     )
     document = yaml.safe_load(text)
@@ -144,9 +143,22 @@ def test_the_launch_configuration_repeats_the_dns_settings_of_the_built_in_one()
     assert document["extraSANs"] == ["10.99.0.1", "192.0.2.1", "node1"]
     assert document["addons"] == [{"name": "dns", "args": ["192.0.2.53,192.0.2.54"]}]
     assert document["persistentClusterToken"] == "t" * 32
-    assert document["extraContainerdEnv"] == {"HTTPS_PROXY": "http://proxy:3128"}
 
 
 def test_a_joining_node_starts_no_addons_and_knows_no_token() -> None:
     document = yaml.safe_load(launch_configuration(pod_cidr="10.1.0.0/16", service_cidr="10.152.183.0/24", api_server_names=[]))
-    assert not {"addons", "persistentClusterToken", "extraContainerdEnv"} & set(document)
+    assert not {"addons", "persistentClusterToken"} & set(document)
+
+
+def test_our_block_in_a_file_of_others_comes_changes_and_goes(tmp_path: Path) -> None:
+    path = tmp_path / "environment"
+    path.write_text("PATH=/bin\n", encoding="utf-8")
+    first = library(
+        f"CHANGED=no; write_block {path} 0644 'A=1'; echo $CHANGED; CHANGED=no; write_block {path} 0644 'A=1'; echo $CHANGED"
+    )
+    assert first.stdout == "yes\nno\n"
+    assert path.read_text() == "PATH=/bin\n# onprem-mlops: begin\nA=1\n# onprem-mlops: end\n"
+    library(f"write_block {path} 0644 'A=2'")
+    assert "A=1" not in path.read_text()
+    library(f"write_block {path} 0644 ''")
+    assert path.read_text() == "PATH=/bin\n"
