@@ -79,7 +79,9 @@ class Rehearsal:
             with self._phase("hosts"):
                 self.site.start()
         except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
-            problem = Problem("throw-away hosts", str(error), "hosts that answer by SSH", "the text above is their own; logs are kept")
+            problem = Problem(
+                "throw-away hosts", str(error), "hosts that answer by SSH", "the text above is their own; logs are kept"
+            )
             raise UserError("The throw-away site does not start.", [problem]) from error
 
     def _deploy(self) -> bool:

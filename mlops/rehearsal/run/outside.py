@@ -15,6 +15,7 @@ from rich.console import Console
 from mlops.bundles import Places, default_cache, fetch, read_lock
 from mlops.errors import Problem, UserError
 from mlops.rehearsal.run.derive import REPLACED, derive
+from mlops.rehearsal.run.display import make_console
 from mlops.rehearsal.run.plan import Plan, site_spec
 from mlops.rehearsal.site import preflight
 from mlops.rehearsal.site.frame import run_in_frame
@@ -38,6 +39,19 @@ TOOLS = (
     "kwok",
 )
 
+_LOGS = (
+    "*.log",
+    "engine/logs/*.log",
+    "site/cluster/*.log",
+    "site/hosts/*/*.log",
+    "site/hosts/*/shared/log/*",
+    "site/hosts/*/*.jsonl",
+)
+"""What is copied when a rehearsal has failed; a host's own files stay where they are: they may belong to other ids."""
+_KEPT_LOGS = 5
+# exit codes from here on tell that a signal ended the rehearsal: whoever sent it wants no logs
+_SIGNALLED = 128
+
 
 def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float) -> int:
     """Rehearses a site and prints what came of it.
@@ -49,12 +63,12 @@ def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float) -> in
         delay_scale: factor on the start delays of simulated pods; 0 starts them at once.
 
     Returns:
-        0 when everything was as it must be, 1 otherwise.
+        0 when everything was as it must be, 1 otherwise, 128 + signal number when a signal ended it.
 
     Raises:
         UserError: the site file is wrong, or this machine lacks something.
     """
-    console = Console(highlight=False)
+    console = make_console()
     phases: dict[str, float] = {}
     site_file = checkout / f"Pulumi.{name}.yaml"
     site = read_site_file(site_file)
@@ -90,8 +104,8 @@ def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float) -> in
             console=console,
         )
         code = run_in_frame([sys.executable, "-m", "mlops.rehearsal.run.inside", str(plan.file)], run)
-        if code:
-            console.print(f"logs: {keep_logs(run.path, default_cache() / 'failed-rehearsals' / name)}")
+        if code and code < _SIGNALLED:
+            console.print(f"logs: {keep_logs(run.path, default_cache() / 'failed-rehearsals')}", markup=False)
         return code
 
 
@@ -172,13 +186,19 @@ def install_plugins(engine: Path, tools: Mapping[str, Tool], console: Console) -
         console.print(line)
 
 
-def keep_logs(run: Path, target: Path) -> Path:
-    """Copies what the engine and the hosts have logged; the throw-away site's own secrets are masked in it or useless by now."""
-    shutil.rmtree(target, ignore_errors=True)
-    for log in [*run.glob("engine/logs/*.log"), *run.glob("*.log"), *run.glob("site/**/*.log"), *run.glob("site/**/journal.jsonl")]:
+def keep_logs(run: Path, root: Path) -> Path:
+    """Copies what the engine and the hosts have logged to a folder of the run's name, and removes the oldest such folders.
+
+    Secrets of the throw-away site that stand in a log are masked or useless by now.
+    """
+    target = root / run.name
+    for log in (log for pattern in _LOGS for log in run.glob(pattern)):
         copy = target / log.relative_to(run)
         copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         shutil.copyfile(log, copy)
+    kept = sorted(root.iterdir(), key=lambda folder: folder.stat().st_mtime)
+    for folder in kept[:-_KEPT_LOGS]:
+        shutil.rmtree(folder, ignore_errors=True)
     return target
 
 

@@ -94,8 +94,8 @@ def _table(report: Report, first: Operation) -> Table:
     objects = objects_by_layer(urn for _, urn in first.progress.steps)
     refused = Counter(layer_of_write(write, objects) for write in report.audit.refused)
     table = Table("layer", "resources", "seconds", "refused", "changed again", title=f"rehearsal of {report.site}")
-    by_begin = sorted(first.progress.layers.items(), key=lambda item: (item[0] == OTHER_LAYER, item[1].started or math.inf))
-    for name, progress in by_begin:
+    by_end = sorted(first.progress.layers.items(), key=lambda item: (item[0] == OTHER_LAYER, item[1].ended or math.inf))
+    for name, progress in by_end:
         again = second.progress.layers.get(name) if second else None
         table.add_row(
             name,

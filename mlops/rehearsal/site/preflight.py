@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mlops.errors import Problem, UserError
+from mlops.rehearsal.site.runs import cache_directory
 
 # program -> Debian package that brings it
 PROGRAMS = {
@@ -24,6 +25,7 @@ PROGRAMS = {
 ROOTLESS_PROGRAMS = {"newuidmap": "uidmap", "newgidmap": "uidmap"}
 # Ids that a mapped user needs for the hosts' root file systems: Debian's own go up to 65534 (nobody).
 RANGE = 65536
+_SEPARATORS = ":,\\"
 
 
 def namespace_command(*, rootless: bool) -> list[str]:
@@ -60,6 +62,10 @@ def find_problems(*, rootless: bool) -> Iterable[Problem]:
     if missing:
         packages = sorted({wanted[name] for name in missing})
         yield Problem("programs", f"not installed: {', '.join(missing)}", "all of them", f"apt-get install {' '.join(packages)}")
+    cache = str(cache_directory())
+    if set(cache) & set(_SEPARATORS):
+        allowed = f"a path without {' '.join(_SEPARATORS)} (mount options are separated by them)"
+        yield Problem("folder for what is kept between runs", cache, allowed, "set MLOPS_CACHE_DIR to another folder")
     if rootless:
         yield from _subordinate_ids()
         yield from _kernel_settings()
