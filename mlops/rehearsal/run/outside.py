@@ -53,7 +53,9 @@ _KEPT_LOGS = 5
 _SIGNALLED = 128
 
 
-def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float) -> int:
+def rehearse(
+    name: str, *, checkout: Path, keep: bool, delay_scale: float, compare: bool = False, report_file: Path | None = None
+) -> int:
     """Rehearses a site and prints what came of it.
 
     Args:
@@ -61,6 +63,8 @@ def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float) -> in
         checkout: folder with the program.
         keep: leave the throw-away site up after the second ``up``, until interrupted.
         delay_scale: factor on the start delays of simulated pods; 0 starts them at once.
+        compare: run ``kubectl apply`` in a loop afterwards, for comparison.
+        report_file: where to copy the report's figures as JSON.
 
     Returns:
         0 when everything was as it must be, 1 otherwise, 128 + signal number when a signal ended it.
@@ -68,6 +72,8 @@ def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float) -> in
     Raises:
         UserError: the site file is wrong, or this machine lacks something.
     """
+    # an ordinary user's PATH often lacks the folders in which mount and ip are
+    os.environ["PATH"] = preflight.search_path()
     console = make_console()
     phases: dict[str, float] = {}
     site_file = checkout / f"Pulumi.{name}.yaml"
@@ -102,8 +108,11 @@ def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float) -> in
             keep=keep,
             preparation=phases,
             console=console,
+            compare=compare,
         )
         code = run_in_frame([sys.executable, "-m", "mlops.rehearsal.run.inside", str(plan.file)], run)
+        if report_file is not None and plan.report_file.exists():
+            shutil.copyfile(plan.report_file, report_file)
         if code and code < _SIGNALLED:
             console.print(f"logs: {keep_logs(run.path, default_cache() / 'failed-rehearsals')}", markup=False)
         return code
@@ -121,6 +130,7 @@ def make_plan(
     keep: bool,
     preparation: Mapping[str, float],
     console: Console,
+    compare: bool = False,
 ) -> Plan:
     """Derives the site file, fills the engine's folder and writes the plan: all that the inside of the frame needs.
 
@@ -135,6 +145,7 @@ def make_plan(
         keep: leave the throw-away site up.
         preparation: phase name to seconds so far.
         console: where to say what differs and what stands in.
+        compare: run the peer afterwards.
     """
     if site.hosts is None:
         message = f"site {site.name} has no hosts"
@@ -161,6 +172,7 @@ def make_plan(
         keep=keep,
         on_destroy=site.hosts.on_destroy,
         preparation=preparation,
+        compare=compare,
     )
     site_spec(site, derived, delay_scale=delay_scale).save(plan.spec_file)
     plan.save()
