@@ -24,7 +24,7 @@ def rehearsals(
     faulty = tmp_path / "faulty"
     shutil.copytree(program, faulty, symlinks=True)
     site_file = faulty / "Pulumi.cloud.yaml"
-    site_file.write_text(site_file.read_text().replace("1.35/stable", "1.99/stable"))
+    site_file.write_text(site_file.read_text().replace("1.35/stable", "1.33/edge"))
     made = (
         Rehearsal("cloud", checkout=program, cache=rehearsal_cache, log=tmp_path / "terminal", terminal=True),
         Rehearsal("cloud", checkout=program, cache=rehearsal_cache, log=tmp_path / "file"),
@@ -73,7 +73,7 @@ def test_however_it_ends_nothing_is_left(
 def check_the_fault(text: str) -> None:
     verdict = text[text.index("failed: 1 fault(s)") :].splitlines()
     assert verdict[1].startswith("  - up, cluster-cloud1-microk8s: onprem-mlops: host cloud1 (step microk8s): 'snap install"), text
-    assert "not available on 1.99/stable" in verdict[2], text
+    assert "not available on 1.33/edge" in verdict[2], text
     logs = Path(verdict[-1].removeprefix("logs: "))
-    assert "not available on 1.99/stable" in (logs / "engine/logs/up.log").read_text()
+    assert "not available on 1.33/edge" in (logs / "engine/logs/up.log").read_text()
     assert list(logs.glob("site/hosts/cloud1/shared/log/sshd.log"))

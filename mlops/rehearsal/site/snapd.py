@@ -12,6 +12,8 @@ from mlops.rehearsal.site.snaptree import REVISION
 SNAP = "microk8s"
 RISKS = ("stable", "candidate", "beta", "edge")
 # tracks of the MicroK8s snap: 1.10 to 1.35
+# a store closes channels that nobody tends any more; this one stands for them
+CLOSED = {"1.33/edge"}
 TRACKS = tuple(f"1.{minor}" for minor in range(10, 36))
 _USAGE = "error: unknown command or option, see 'snap help'.\n"
 
@@ -221,4 +223,4 @@ def _channel(options: list[str]) -> str | None:
 
 def _known(channel: str) -> bool:
     track, _, risk = channel.partition("/")
-    return track in TRACKS and risk in RISKS
+    return track in TRACKS and risk in RISKS and channel not in CLOSED

@@ -48,8 +48,10 @@ def test_the_order_and_its_gates_let_no_write_be_refused(result: dict[str, Any])
 
 def test_the_gate_had_to_wait_for_the_webhook(result: dict[str, Any]) -> None:
     assert result["waited"] > 0.5
-    assert any("connection reset by peer" in cause for cause in result["causes"])
-    assert any("x509: certificate signed by unknown authority" in cause for cause in result["causes"])
+    # first nobody answers, then one whose CA is not injected yet; which of the two is met depends on when the first question comes
+    causes = ("connection reset by peer", "x509: certificate signed by unknown authority")
+    assert result["causes"]
+    assert all(any(known in cause for known in causes) for cause in result["causes"])
 
 
 def test_the_certificate_is_real(result: dict[str, Any]) -> None:
