@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from mlops.bundles.lock import Source
 
 ORIGIN = "https://github.com"
+INDEX = "index.tsv"
 # A folder of archives beside the checkout serves as a mirror without being named anywhere.
 _NEIGHBOUR = Path("shared/upstream")
 
@@ -60,6 +61,12 @@ class Places:
         neighbours = [] if self.neighbour is None else [self.neighbour / archive]
         owner_and_name = source.repository.partition("/")[2]
         return (*folders, *mirrors, *neighbours, f"{self.origin}/{owner_and_name}/archive/{source.commit}.tar.gz")
+
+    def indexes(self) -> tuple[Path | str, ...]:
+        """Where folders and mirrors may tell which commits they have, best first (:mod:`mlops.bundles.tags`)."""
+        folders = [] if self.air_gap is None else [self.air_gap / INDEX]
+        neighbours = [] if self.neighbour is None else [self.neighbour / INDEX]
+        return (*folders, *(_below(mirror, INDEX) for mirror in self.mirrors), *neighbours)
 
 
 def _below(mirror: str, archive: str) -> Path | str:

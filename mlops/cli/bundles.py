@@ -11,8 +11,10 @@ import typer
 
 from mlops.bundles import Kustomize, Places, default_cache, fetch, load_bundle, read_lock
 from mlops.bundles.bundle import LOCK_FILE, bundles_in
+from mlops.bundles.repin import repin
 from mlops.errors import Problem, UserError
 from mlops.ordering import Graph, KubeObject, ObjectRef, build_graph, parse_documents
+from mlops.tools.progress import ConsoleProgress, Progress
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -21,12 +23,56 @@ _MANIFESTS = _CHECKOUT / "manifests"
 
 
 @app.command("fetch")
-def fetch_command() -> None:
-    """Fetch and verify every upstream source of the lock file."""
-    sources = read_lock(_MANIFESTS / LOCK_FILE)
-    trees = fetch(sources.values(), _places(), default_cache(), report=lambda line: typer.echo(line, err=True))
-    for name, tree in sorted(trees.items()):
-        typer.echo(f"{name} {sources[name].tag} {tree}")
+def fetch_command(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Sources; all when none is named. With --update: NAME TAG, several pairs move together.", metavar="NAME"
+        ),
+    ] = None,
+    update: Annotated[bool, typer.Option("--update", help="Move sources to other tags, and show what that changes.")] = False,
+) -> None:
+    """Fetch and verify upstream sources of the lock file, or move their pins."""
+    with ConsoleProgress() as progress:
+        lines = _moved(what or [], progress) if update else _fetched(what or [], progress)
+    for line in lines:
+        typer.echo(line)
+
+
+def _fetched(names: list[str], progress: Progress) -> list[str]:
+    lock = read_lock(_MANIFESTS / LOCK_FILE)
+    unknown = [Problem("mlops fetch", name, f"one of: {', '.join(sorted(lock))}") for name in names if name not in lock]
+    if unknown:
+        raise UserError("there is no such source", unknown)
+    chosen = [lock[name] for name in names or lock]
+    trees = fetch(chosen, _places(), default_cache(), report=progress.say, progress=progress)
+    return [f"{name} {lock[name].tag} {tree}" for name, tree in sorted(trees.items())]
+
+
+def _moved(words: list[str], progress: Progress) -> list[str]:
+    tags = dict(zip(words[::2], words[1::2], strict=False))
+    if not words or len(words) % 2 or len(tags) * 2 != len(words):
+        problem = Problem(
+            "mlops fetch --update", " ".join(words), "a source and its new tag, each source once", "mlops fetch --update NAME TAG"
+        )
+        raise UserError("it is not clear what to update", [problem])
+    done = repin(
+        tags,
+        manifests=_MANIFESTS,
+        places=_places(),
+        cache=default_cache(),
+        kustomize=Kustomize.pinned(),
+        report=progress.say,
+        progress=progress,
+    )
+    lines = []
+    for name, source in done.after.items():
+        old = done.before[name]
+        lines += [f"{name}: {old.tag} -> {source.tag}", f"  commit  {source.commit}", f"  digest  {source.dirhash}"]
+    for bundle, changes in done.changes.items():
+        head, *rest = changes.lines() if changes else ["nothing changes"]
+        lines += [f"bundle {bundle}: {head}", *(f"  {line}" for line in rest)]
+    return lines
 
 
 @app.command()

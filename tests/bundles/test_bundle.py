@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlops.bundles import Bundle, Kustomize, Places, default_cache, load_bundle, render
+from mlops.bundles import Bundle, Kustomize, Places, default_cache, load_bundle, load_bundles
 from mlops.errors import UserError
-from mlops.ordering import build_graph
+from mlops.ordering import OrderingError, build_graph
 from mlops.tools import tool
 from tests.bundles.source_archives import archive, make_places, make_source
 
@@ -77,10 +77,13 @@ class Loads:
         self.rendered += 1
         return tool("kustomize")
 
-    def __call__(self) -> Bundle:
+    def all(self, *names: str) -> tuple[Bundle, ...]:
         places = make_places(neighbour=self.scratch / "mirror")
         kustomize = Kustomize("1", self.kustomize)
-        return load_bundle("b", manifests=self.manifests, places=places, cache=self.scratch / "cache", kustomize=kustomize)
+        return load_bundles(names, manifests=self.manifests, places=places, cache=self.scratch / "cache", kustomize=kustomize)
+
+    def __call__(self) -> Bundle:
+        return self.all("b")[0]
 
 
 @pytest.fixture
@@ -120,7 +123,9 @@ def test_texts_stay_texts(load: Loads) -> None:
     [
         ("resources: [nothing.yaml]\n", "nothing.yaml"),
         ("resources: [../sources/other/base]\n", "../sources/other"),
-        ("resources: [https://127.0.0.1:1/x.yaml]\n", "cannot be rendered"),
+        ("patches: [{path: 'https://127.0.0.1:1/x.yaml'}]\n", "cannot be rendered"),
+        ("resources: [\n", "cannot be rendered"),
+        ("resources: []\n", "is empty"),
         ("resources: [../sources/thing/base]\npatches: [{path: /etc/hosts}]\n", "security"),
         ("resource: [a]\n", "unknown field"),
     ],
@@ -139,6 +144,28 @@ def test_no_such_bundle(tmp_path: Path, manifests: Path) -> None:
     assert caught.value.problems[0].allowed == "one of: b"
 
 
-def test_a_kustomize_that_does_not_start(manifests: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot be rendered"):
-        render(manifests / "b", {}, tmp_path / "no-kustomize")
+def test_a_kustomize_that_does_not_start(load: Loads, tmp_path: Path) -> None:
+    load.kustomize = lambda: tmp_path / "no-kustomize"  # type: ignore[method-assign]  # a program that is not there
+    with pytest.raises(UserError, match="cannot be rendered") as caught:
+        load()
+    assert caught.value.problems[0].allowed == "kustomize 1"
+
+
+def test_several_bundles_are_rendered_in_one_go_and_each_is_kept(load: Loads, manifests: Path) -> None:
+    (manifests / "c").mkdir()
+    (manifests / "c/kustomization.yaml").write_text("resources: [../sources/thing/base]\nnamePrefix: c-\n")
+    assert [[item.name for item in bundle.objects] for bundle in load.all("c", "b")] == [["c-c"], ["x-c"]]
+    assert load.rendered == 2
+    load.all("b", "c", "b")
+    assert load.rendered == 2
+
+
+def test_an_object_in_two_bundles_names_both(load: Loads, manifests: Path) -> None:
+    (manifests / "c").mkdir()
+    (manifests / "c/kustomization.yaml").write_text("resources: [../sources/thing/base]\nnamePrefix: x-\n")
+    with pytest.raises(OrderingError, match="the same object") as caught:
+        load.all("b", "c")
+    (problem,) = caught.value.problems
+    assert problem.where == "ConfigMap n/x-c"
+    assert "bundle b" in problem.found
+    assert "bundle c" in problem.found

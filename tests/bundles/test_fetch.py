@@ -203,7 +203,7 @@ def _fetch_in_process(source: Source, mirror: Path, cache: Path, results: multip
 
 
 def test_of_two_processes_one_works(tmp_path: Path, source: Source, mirror: Path) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")  # what is imported already need not be again
     results: multiprocessing.Queue[list[str]] = context.Queue()
     processes = [context.Process(target=_fetch_in_process, args=(source, mirror, tmp_path / "cache", results)) for _ in range(2)]
     for process in processes:
