@@ -129,6 +129,7 @@ def test_the_issuer_comes_last_and_says_why() -> None:
         ("R7", "Deployment"),
         ("R14", "Deployment"),
         ("R14", "Secret"),
+        ("R22", "Deployment"),
     }
     (gate,) = graph.gates_before(issuer)
     assert (gate.webhooks, gate.authority, gate.refusing) == (("webhook.cert-manager.io",), "injected", True)

@@ -5,6 +5,11 @@ import pytest
 from mlops.ordering import Kinds, KubeObject, OrderingError, build_graph, parse_documents
 from tests.ordering.objects_for_tests import crd, obj
 
+LIST = "apiVersion: v1\nkind: List\nitems:\n"
+LIST_ONLINE = "{apiVersion: v1, kind: ConfigMapList, items: []}"
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefg", "bcdefgh", strict=True)
+)
 TWICE = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: n}\n"
 
 
@@ -18,6 +23,13 @@ def test_lists_are_expanded_and_empty_documents_skipped() -> None:
     ("text", "message"),
     [
         ("a: [", "not readable as YAML"),
+        ("a: 1\nb: [\n", "t, line 3, column 1"),
+        ("a: 1\nb: 2\na: 3\n", "t, line 3, column 1\n      found:   key 'a' stands twice in one mapping"),
+        ("a: &a [*a]", "alias within the very value"),
+        (BOMB, "aliases that stand for"),
+        ("[" * 3000 + "]" * 3000, "exceeded maximum nesting depth"),
+        ("#" * (17 * 2**20), "t is too big"),
+        (f"{LIST}- {LIST_ONLINE}", "t, document 1, item 1\n      found:   a List inside a List"),
         ("just text", "str"),
         ("apiVersion: v1\nkind: Secret\n", "metadata.name None"),
         ("apiVersion: v1\nkind: Secret\nmetadata: {name: 1}\n", "metadata.name 1"),
@@ -37,6 +49,19 @@ def test_all_malformed_documents_at_once() -> None:
     assert [problem.where for problem in caught.value.problems] == ["t, document 1", "t, document 2"]
 
 
+def test_a_custom_resource_in_a_list_and_a_named_object_whose_kind_ends_on_list() -> None:
+    text = f"{LIST}- {{apiVersion: g.io/v1, kind: AllowList, metadata: {{name: a, namespace: n}}, items: [x]}}\n"
+    definition = crd("g.io", "AllowList")
+    graph = build_graph([definition, *parse_documents(text, origin="t")])
+    assert [(edge.rule, str(edge.source)) for edge in graph.edges] == [("R2", "AllowList.g.io n/a")]
+
+
+def test_aliases_within_bounds_and_merged_keys_are_fine() -> None:
+    text = "apiVersion: v1\nkind: A\nmetadata: {name: a}\nspec: {x: &x {k: 1}, y: *x, z: {<<: *x, k: 2}}\n"
+    (item,) = parse_documents(text, origin="t")
+    assert item.spec == {"x": {"k": 1}, "y": {"k": 1}, "z": {"k": 2}}
+
+
 def test_dates_and_lone_equal_signs_stay_text() -> None:
     text = "apiVersion: v1\nkind: A\nmetadata: {name: a}\nspec: {enum: [=, a], day: 2026-01-01}\n"
     (item,) = parse_documents(text, origin="t")
@@ -49,13 +74,18 @@ def test_duplicates_of_different_origin_and_version() -> None:
         build_graph([first, second])
 
 
-@pytest.mark.parametrize(
-    ("item", "message"),
-    [(obj("v1", "Secret", "a"), "no metadata.namespace"), (obj("v1", "Namespace", "a", "b"), "metadata.namespace b")],
-)
-def test_wrong_scope(item: KubeObject, message: str) -> None:
-    with pytest.raises(OrderingError, match=message):
-        build_graph([item])
+def test_a_namespaced_kind_needs_a_namespace_or_a_default() -> None:
+    with pytest.raises(OrderingError, match=r"no metadata\.namespace"):
+        build_graph([obj("v1", "Secret", "a")])
+    (item,) = build_graph([obj("v1", "Secret", "a")], default_namespace="n").objects
+    assert (item.namespace, item.body["metadata"]) == ("n", {"name": "a", "namespace": "n"})
+
+
+def test_a_cluster_wide_kind_loses_its_namespace_as_at_the_api_server() -> None:
+    (_, item) = build_graph([crd("g.io", "Wide", scope="Cluster"), obj("g.io/v1", "Wide", "a", "b")]).objects
+    assert (item.namespace, item.body["metadata"]) == (None, {"name": "a"})
+    with pytest.raises(OrderingError, match="twice: in test a and in test a"):
+        build_graph([obj("v1", "Namespace", "a", "b"), obj("v1", "Namespace", "a")])
 
 
 @pytest.mark.parametrize(
