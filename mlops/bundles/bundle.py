@@ -106,7 +106,7 @@ def load_bundles(
     """
     helm = helm or Helm.pinned()
     sources = read_lock(manifests / LOCK_FILE) if lock is None else lock
-    jobs = [_job(name, manifests, sources, cache, (kustomize.version, helm.version)) for name in dict.fromkeys(names)]
+    jobs = [_job(manifests / name, sources, cache, kustomize, helm) for name in dict.fromkeys(names)]
     done = {job.name: bundle for job in jobs if (bundle := _from_cache(job)) is not None}
     missing = [job for job in jobs if job.name not in done]
     if missing:
@@ -137,8 +137,8 @@ def bundles_using(source: str, manifests: Path, lock: Mapping[str, Source]) -> t
     )
 
 
-def _job(name: str, manifests: Path, lock: Mapping[str, Source], cache: Path, versions: tuple[str, ...]) -> _Job:
-    folder = manifests / name
+def _job(folder: Path, lock: Mapping[str, Source], cache: Path, kustomize: Kustomize, helm: Helm) -> _Job:
+    name, manifests = folder.name, folder.parent
     known = bundles_in(manifests)
     if name not in known:
         raise UserError(f"there is no bundle {name!r}", [Problem(str(folder), "", f"one of: {', '.join(known)}")])
@@ -151,11 +151,12 @@ def _job(name: str, manifests: Path, lock: Mapping[str, Source], cache: Path, ve
     if unknown:
         raise UserError(f"bundle {name} uses sources that are not locked", unknown)
     sources = closure(named, lock)
+    versions = [kustomize.version, *([helm.version] if (folder / CHART_FILE).is_file() else [])]
     digest = _digest(folder, sources, versions)
     return _Job(folder, sources, digest, cache / "bundles" / f"{name}-{digest}.json")
 
 
-def _digest(folder: Path, sources: tuple[Source, ...], versions: tuple[str, ...]) -> str:
+def _digest(folder: Path, sources: tuple[Source, ...], versions: list[str]) -> str:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     content = [(path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
     parts = [_FORMAT, versions, content, [source.model_dump(mode="json") for source in sources]]

@@ -20,6 +20,7 @@ from mlops.ordering import KubeObject, parse_documents
 from mlops.ordering.kinds import Kinds
 
 CHART_FILE = "chart.yaml"
+LEAVE_OUT = "leave out"
 OBJECTS_FILE = "chart-objects.yaml"
 """Name under which the chart's objects lie in the bundle's folder while its kustomization is built."""
 
@@ -34,8 +35,8 @@ class Chart(BaseModel):
         values: files with values, in the bundle's folder, later ones win.
         kubernetes: version that the chart is told.
         apis: further API versions that the chart is told, e.g. ``monitoring.coreos.com/v1``.
-        dependencies: folder of each chart that this one declares as a dependency, by its name; one of a dependency is named
-            ``<dependency>/<name>``.
+        dependencies: folder of each chart that this one declares as a dependency, by its name, or ``leave out`` for one that the
+            values switch off; one of a dependency is named ``<dependency>/<name>``.
         cluster_wide: kinds without a namespace, as ``Kind.group``, whose CRD is not in the chart.
         hooks: what becomes of each hook, by ``Kind/name`` (:func:`mlops.bundles.hooks.settle_hooks`).
     """
@@ -62,7 +63,7 @@ class Chart(BaseModel):
     @field_validator("dependencies")
     @classmethod
     def _all_pinned(cls, value: Mapping[str, str]) -> Mapping[str, str]:
-        return {name: cls._pinned(folder) for name, folder in value.items()}
+        return {name: folder if folder == LEAVE_OUT else cls._pinned(folder) for name, folder in value.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,10 @@ def render_chart(chart: Chart, folder: Path, root: Path, home: Path, helm: Helm)
     copy = home / "chart"
     _copy(chart.chart, folder, copy)
     for name, dependency in sorted(chart.dependencies.items()):
-        _copy(dependency, folder, copy / "charts" / name.replace("/", "/charts/"))
+        if dependency == LEAVE_OUT:
+            _undeclare(copy, name)
+        else:
+            _copy(dependency, folder, copy / "charts" / name.replace("/", "/charts/"))
     _check_dependencies(copy, folder.name)
     arguments = ["template", chart.release, str(copy), "--namespace", chart.namespace, "--include-crds"]
     arguments += ["--kube-version", chart.kubernetes]
@@ -133,6 +137,15 @@ def _copy(chart: str, folder: Path, to: Path) -> None:
         problem = Problem(f"bundle {folder.name} {CHART_FILE}", chart, "a folder with Chart.yaml, among the paths of the source")
         raise UserError(f"bundle {folder.name} cannot be rendered", [problem])
     shutil.copytree(source, to)
+
+
+def _undeclare(chart: Path, dependency: str) -> None:
+    """Take a dependency out of the `Chart.yaml` that declares it: Helm asks for its chart even when it is switched off."""
+    *parents, name = dependency.split("/")
+    file = chart.joinpath(*(part for parent in parents for part in ("charts", parent)), "Chart.yaml")
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    content["dependencies"] = [item for item in content.get("dependencies") or () if item.get("name") != name]
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
 def _check_dependencies(chart: Path, bundle: str) -> None:

@@ -55,11 +55,13 @@ def _of_processes(value: Any) -> Iterator[str]:
 
 
 def _containers(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Containers anywhere inside a value. A schema in a CRD has no lists under these names."""
+    """Containers anywhere inside a value. A schema in a CRD has neither lists nor images under these names."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if key in _CONTAINERS and isinstance(inner, list):
                 yield from (container for container in inner if isinstance(container, Mapping))
+            if key == "container" and isinstance(inner, Mapping):  # KServe's ClusterStorageContainer has one
+                yield inner
             yield from _containers(inner)
     elif isinstance(value, list):
         for inner in value:

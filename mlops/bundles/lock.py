@@ -30,6 +30,8 @@ class Source(BaseModel):
         bases: names of the sources that its kustomizations use as remote bases.
         built: files that upstream publishes as made from this repository, each with the folder it is made from; a rendering builds
             the folder in place of the file. A file is named by its URL, or as ``<source>/<path>`` when it lies in another source.
+        replace: texts that upstream's release replaces in what it publishes, with ``{tag}`` for the tag in the new text; done in
+            all files of a rendering's copy.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +46,7 @@ class Source(BaseModel):
     without: tuple[str, ...] = ()
     bases: tuple[str, ...] = ()
     built: Mapping[str, str] = Field(default_factory=dict)
+    replace: Mapping[str, str] = Field(default_factory=dict)
 
     @field_validator("name")
     @classmethod

@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +16,8 @@ from mlops.tools.pins import load_pins
 
 _DEADLINE_SECONDS = 300  # the largest bundle takes 15 s on an idle core
 _NOWHERE = "http://127.0.0.1:9"
+
+_pins = cache(load_pins)  # reading them takes longer than loading a bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Program:
     @classmethod
     def named(cls, name: str) -> Self:
         """The pinned program of a name; it is looked for, or made, when something has to be rendered."""
-        return cls(load_pins()[name].version, lambda: tool(name))
+        return cls(_pins()[name].version, lambda: tool(name))
 
     def run(self, arguments: Sequence[str | Path], *, scratch: Path, bundle: str, hide: Path) -> str:
         """Run it and return what it prints.

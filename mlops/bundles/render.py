@@ -61,11 +61,23 @@ def sandbox(bundles: Iterable[Path], trees: Mapping[str, Path], lock: Mapping[st
         root = Path(scratch).resolve()
         for name, tree in trees.items():
             shutil.copytree(tree, root / "sources" / name, symlinks=True)
+            _replace_texts(root / "sources" / name, lock[name])
         bases = Bases(root, lock)
         for bundle in bundles:
             shutil.copytree(bundle, root / bundle.name)
             bases.resolve(root / bundle.name)
         yield root
+
+
+def _replace_texts(folder: Path, source: Source) -> None:
+    texts = [(old.encode(), new.replace("{tag}", source.tag).encode()) for old, new in source.replace.items()]
+    for file in folder.rglob("*") if texts else ():
+        if file.is_file() and not file.is_symlink():
+            content = changed = file.read_bytes()
+            for old, new in texts:
+                changed = changed.replace(old, new)
+            if changed != content:
+                file.write_bytes(changed)
 
 
 def render(name: str, root: Path, kustomize: Kustomize, helm: Helm) -> Rendered:

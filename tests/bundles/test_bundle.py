@@ -9,9 +9,20 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlops.bundles import Bundle, Kustomize, Places, default_cache, load_bundle, load_bundles
+from mlops.bundles import (
+    Bundle,
+    Kustomize,
+    Places,
+    default_cache,
+    images,
+    images_in_texts,
+    load_bundle,
+    load_bundles,
+    read_lock,
+)
+from mlops.bundles.bundle import bundles_using
 from mlops.errors import UserError
-from mlops.ordering import OrderingError, build_graph
+from mlops.ordering import OrderingError, build_graph, from_bodies
 from mlops.tools import tool
 from tests.bundles.source_archives import archive, make_places, make_source
 
@@ -169,3 +180,66 @@ def test_an_object_in_two_bundles_names_both(load: Loads, manifests: Path) -> No
     assert problem.where == "ConfigMap n/x-c"
     assert "bundle b" in problem.found
     assert "bundle c" in problem.found
+
+
+def test_images_wherever_they_stand() -> None:
+    def container(image: str, **more: object) -> dict[str, object]:
+        return {"name": "x", "image": image, **more}
+
+    pod = {
+        "containers": [container("a:1", env=[{"name": "E", "value": "--image=quay.io/x/env:v1"}])],
+        "initContainers": [container("b:1")],
+    }
+    bodies = [
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {"template": {"spec": pod}}},
+        {"apiVersion": "s.io/v1", "kind": "Runtime", "metadata": {"name": "r"}, "spec": {"containers": [container("c:1")]}},
+        {"apiVersion": "s.io/v1", "kind": "Storage", "metadata": {"name": "s"}, "spec": {"container": container("d:1")}},
+        {
+            "apiVersion": "caching.internal.knative.dev/v1alpha1",
+            "kind": "Image",
+            "metadata": {"name": "i"},
+            "spec": {"image": "e@sha256:1"},
+        },
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "c"},
+            "spec": {"containers": {"items": {"image": "no:1"}}, "container": {"properties": {"image": {"type": "string"}}}},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "m"},
+            "data": {
+                "a": '{"image": "gcr.io/p/q@sha256:' + "0" * 64 + '"}',
+                "b": "see https://x.io/docs/page:1 or host.io:80",
+                "c": "ghcr.io/o/n:2",
+            },
+        },
+    ]
+    objects = from_bodies(bodies, origin="here")
+    assert images(objects) == ("a:1", "b:1", "c:1", "d:1", "e@sha256:1")
+    assert images_in_texts(objects) == ("gcr.io/p/q@sha256:" + "0" * 64, "ghcr.io/o/n:2", "quay.io/x/env:v1")
+
+
+def test_texts_that_the_release_replaces(load: Loads, manifests: Path) -> None:
+    lock = manifests / "sources.lock.yaml"
+    content = yaml.safe_load(lock.read_text())
+    content["sources"]["thing"]["replace"] = {"'yes'": "{tag}"}
+    lock.write_text(yaml.safe_dump(content))
+    assert load().objects[0].body["data"]["on"] == "v1"
+
+
+def test_bases_of_a_source_are_fetched_and_count(load: Loads, manifests: Path) -> None:
+    lock = manifests / "sources.lock.yaml"
+    content = yaml.safe_load(lock.read_text())
+    digest = load().digest
+    content["sources"]["base"] = {**content["sources"]["thing"]}
+    content["sources"]["thing"]["bases"] = ["base"]
+    lock.write_text(yaml.safe_dump(content))
+    assert bundles_using("base", manifests, read_lock(lock)) == ("b",)
+    assert load().digest != digest
+    content["sources"]["thing"]["bases"] = ["nobody"]
+    lock.write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match="names of sources: base, thing"):
+        load()
