@@ -116,11 +116,12 @@ def _filled_in(overrides: Overrides, objects: Sequence[KubeObject]) -> dict[Obje
 
 def _aimless(overrides: Overrides, view: View) -> Iterator[Problem]:
     """Overrides that name nothing: a slip of the pen, or left over from an older version. Targets may be in another bundle."""
-    entries = [("add", i, entry.source) for i, entry in enumerate(overrides.add)]
-    entries += [("remove", i, entry.source) for i, entry in enumerate(overrides.remove)]
-    entries += [("selfInjecting", i, entry.configuration) for i, entry in enumerate(overrides.self_injecting)]
-    entries += [("rulesAtRunTime", i, entry.configuration) for i, entry in enumerate(overrides.rules_at_run_time)]
-    for section, i, pattern in entries:
-        if not named(pattern, view.by_ref):
-            allowed = "an object of the set, as Kind.group namespace/name"
-            yield Problem(f"overrides, {section}[{i}]", pattern, allowed, "mlops graph --levels lists them")
+    objects = [("add", i, entry.source) for i, entry in enumerate(overrides.add)]
+    objects += [("remove", i, entry.source) for i, entry in enumerate(overrides.remove)]
+    configurations = [("selfInjecting", i, entry.configuration) for i, entry in enumerate(overrides.self_injecting)]
+    configurations += [("rulesAtRunTime", i, entry.configuration) for i, entry in enumerate(overrides.rules_at_run_time)]
+    aimless = [(entry, "an object") for entry in objects if not named(entry[2], view.by_ref)]
+    aimless += [(entry, "a webhook configuration") for entry in configurations if not _configurations(entry[2], view.objects)]
+    for (section, i, pattern), what in aimless:
+        allowed = f"{what} of the set, as Kind.group namespace/name"
+        yield Problem(f"overrides, {section}[{i}]", pattern, allowed, "mlops graph --levels lists them")

@@ -1,13 +1,13 @@
 """The order of removal.
 
 The order of creation turned round is not enough: webhooks also look when a finalizer is taken off, so a backend that goes too early
-leaves objects of users in Terminating for ever. First custom resources and what lies in namespaces that controllers make, then other
+leaves objects of users in Terminating for ever. First custom resources and what lies in namespaces of controllers, then other
 guarded objects, webhook configurations, workloads, CRDs, accounts and rights, namespaces.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mlops.ordering.edge import Edge
@@ -53,8 +53,8 @@ def removal(view: View, edges: Iterable[Edge]) -> Removal:
     wished = sorted(extra, key=lambda e: (e.source, e.target, e.rule, e.reason))
     kept, _ = cut_cycles([*creation, *wished])
     guarded = {seen.ref for seen in (*view.seen, *view.seen_on_deletion)}
-    made = {name for name, _ in namespace_makers(view)}
-    ranks = {item.ref: _rank(item, view, guarded, made) for item in view.objects}
+    makers = dict(namespace_makers(view))
+    ranks = {item.ref: _rank(item, view, guarded, makers) for item in view.objects}
     order = sort(view.by_ref, kept, ranks)
     return Removal(
         tuple(ref for ref in reversed(order) if ref.group != GATE_GROUP),
@@ -88,11 +88,11 @@ def _group_and_plural(crd: KubeObject) -> tuple[str, str]:
     return str(crd.spec.get("group", "")), str((crd.spec.get("names") or {}).get("plural", ""))
 
 
-def _rank(item: KubeObject, view: View, guarded: set[ObjectRef], made: set[str]) -> int:
+def _rank(item: KubeObject, view: View, guarded: set[ObjectRef], makers: Mapping[str, ObjectRef]) -> int:
     """Place in the order of creation that, turned round, is the place in the order of removal."""
     places = (
-        item.namespace in made,
-        view.kinds.crd_of(item) is not None,
+        item.namespace in makers,
+        view.kinds.crd_of(item) is not None or item.ref in makers.values(),
         item.ref in guarded and (item.group, item.kind) != ("", "Namespace") and item.ref not in view.workload_of,
         item.group == ADMISSION,
         item.ref in view.workload_of,
