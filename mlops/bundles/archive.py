@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import shutil
@@ -62,6 +63,7 @@ def unpack(archive: Path, paths: tuple[str, ...], target: Path, limits: Limits, 
 
     Raises:
         ArchiveError: damaged, too large, or with an entry that leaves the folder or is neither file, folder nor inner link.
+        OSError: there is no room for it.
     """
     if archive.stat().st_size > limits.compressed:
         raise ArchiveError(f"is larger than {limits.compressed} bytes")
@@ -78,9 +80,16 @@ def unpack(archive: Path, paths: tuple[str, ...], target: Path, limits: Limits, 
                 else:
                     raise ArchiveError(f"holds {member.name}, which is neither file, folder nor symbolic link")
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        if no_room(error):
+            raise
         raise ArchiveError(f"is damaged or cannot be unpacked: {error}") from error
     for name, to in links:  # last, so that no file is ever written through a link
         _link(target, name, to)
+
+
+def no_room(error: BaseException) -> bool:
+    """Whether an error says that the disk, or what a user may have of it, is full."""
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 def _below(name: PurePosixPath, paths: tuple[str, ...]) -> bool:

@@ -90,6 +90,6 @@ def _save(answer: http.client.HTTPResponse, part: Path, size: int, limit: int, s
 def _read(answer: http.client.HTTPResponse, size: int, total: int | None) -> bytes:
     try:
         return answer.read(_CHUNK)
-    except (http.client.HTTPException, TimeoutError, ConnectionError) as error:
+    except (http.client.HTTPException, OSError) as error:
         of = "" if total is None else f" of {total}"
         raise DownloadError(f"broke off after {size}{of} bytes ({error}); the next fetch goes on from there") from error

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlops.bundles.archive import ArchiveError, Limits, unpack
+from mlops.bundles.archive import ArchiveError, Limits, no_room, unpack
 from mlops.bundles.dirhash import dirhash
 from mlops.bundles.download import DownloadError, Seen, download
 from mlops.bundles.lock import Source
@@ -226,6 +226,8 @@ def _unpacked(source: Source, archive: Path, tree: Path, limits: Limits, *, veri
     except FileNotFoundError as error:
         wrong = "no such file" if not archive.exists() else f"a link leads nowhere: {error.filename}"
     except (ArchiveError, OSError) as error:
+        if no_room(error):
+            raise
         wrong = str(error)
     if wrong:
         shutil.rmtree(tree)

@@ -55,16 +55,24 @@ def sandbox(bundles: Iterable[Path], trees: Mapping[str, Path], lock: Mapping[st
         The folder; a bundle is in it under its name.
 
     Raises:
-        UserError: a base that no source pins.
+        UserError: a base that no source pins, or no room for the copies.
     """
     with tempfile.TemporaryDirectory(prefix="mlops-render-") as scratch:
         root = Path(scratch).resolve()
-        for name, tree in trees.items():
-            shutil.copytree(tree, root / "sources" / name, symlinks=True)
-            _replace_texts(root / "sources" / name, lock[name])
+        folders = tuple(bundles)
+        try:
+            for name, tree in trees.items():
+                shutil.copytree(tree, root / "sources" / name, symlinks=True)
+                _replace_texts(root / "sources" / name, lock[name])
+            for bundle in folders:
+                shutil.copytree(bundle, root / bundle.name)
+        except OSError as error:
+            problem = Problem(
+                str(root), str(error), "a folder with room for copies of the sources", "set TMPDIR to one, or free space"
+            )
+            raise UserError("bundles cannot be rendered", [problem]) from error
         bases = Bases(root, lock)
-        for bundle in bundles:
-            shutil.copytree(bundle, root / bundle.name)
+        for bundle in folders:
             bases.resolve(root / bundle.name)
         yield root
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections import Counter
 from pathlib import Path
@@ -242,4 +243,13 @@ def test_bases_of_a_source_are_fetched_and_count(load: Loads, manifests: Path) -
     content["sources"]["thing"]["bases"] = ["nobody"]
     lock.write_text(yaml.safe_dump(content))
     with pytest.raises(UserError, match="names of sources: base, thing"):
+        load()
+
+
+def test_no_room_to_render(load: Loads, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("mlops.bundles.render.shutil.copytree", full)
+    with pytest.raises(UserError, match="set TMPDIR to one"):
         load()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import importlib
 import multiprocessing
 import tarfile
 import threading
@@ -229,3 +231,18 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, source: Source, mirror: 
     (tmp_path / "cache").write_text("a file where a folder should be")
     with pytest.raises(UserError, match="a folder that can be written"):
         fetch([source], make_places(neighbour=mirror), tmp_path / "cache")
+
+
+@pytest.mark.parametrize("what", [("archive", "copyfileobj"), ("fetch", "dirhash")])
+def test_a_full_disk_is_told_as_such(
+    what: tuple[str, str], tmp_path: Path, source: Source, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    module = importlib.import_module(f"mlops.bundles.{what[0]}")  # the package's `fetch` is the function
+    monkeypatch.setattr(module if what[0] == "fetch" else module.shutil, what[1], full)
+    with pytest.raises(UserError, match="No space left") as caught:
+        fetch([source], make_places(neighbour=mirror), tmp_path / "cache")
+    assert "free space" in caught.value.problems[0].mend
+    assert [p.name for p in (tmp_path / "cache/sources").iterdir() if not p.name.endswith(".lock")] == []

@@ -159,7 +159,7 @@ def test_nothing_is_left_to_be_filled_in(objects: list[KubeObject]) -> None:
 
 def test_images(objects: list[KubeObject]) -> None:
     found = images(objects)
-    assert len(found) == 79
+    assert len(found) == 80
     assert "registry.istio.io/release/pilot:1.30.1" in found
     assert "kserve/kserve-controller:v0.18.0" in found
     assert not any(image.endswith(":latest") or " " in image for image in found)

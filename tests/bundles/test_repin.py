@@ -17,7 +17,9 @@ from mlops.errors import UserError
 from mlops.ordering import KubeObject, from_bodies
 from mlops.tools import tool
 from tests.bundles.source_archives import archive, make_places, make_source
-from tests.bundles.test_download import Server, server  # noqa: F401  (a fixture)
+from tests.bundles.test_download import Server, server
+
+__all__ = ["server"]  # a fixture
 
 NEW = "b" * 40
 CONFIG_MAP = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: n}\ndata: {version: 'VERSION'}\n"
@@ -54,13 +56,13 @@ def test_the_index_of_a_mirror_tells_the_commit(tmp_path: Path, source: Source) 
     assert commit_of(source, "v2", make_places(neighbour=tmp_path)) == NEW
 
 
-def test_the_origin_tells_the_commit_in_the_header_of_the_archive(source: Source, server: Server) -> None:  # noqa: F811
+def test_the_origin_tells_the_commit_in_the_header_of_the_archive(source: Source, server: Server) -> None:
     server.content = tag_archive(NEW)
     assert commit_of(source, "v2", make_places(origin=server.url)) == NEW
 
 
 @pytest.mark.parametrize("content", [tag_archive(None), tag_archive("v2"), b"no archive"])
-def test_an_origin_that_does_not_tell(source: Source, server: Server, content: bytes) -> None:  # noqa: F811
+def test_an_origin_that_does_not_tell(source: Source, server: Server, content: bytes) -> None:
     server.content = content
     with pytest.raises(UserError, match=r"header has no commit|is no archive"):
         commit_of(source, "v2", make_places(origin=server.url))

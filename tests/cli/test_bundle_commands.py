@@ -1,4 +1,4 @@
-"""`mlops fetch` and `mlops graph` on the project's own bundles."""
+"""`mlops graph` on the project's own bundles."""
 
 from __future__ import annotations
 
@@ -17,10 +17,6 @@ def run(*arguments: str) -> str:
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return str(result.output)
-
-
-def test_fetch_tells_where_each_source_is() -> None:
-    assert run("fetch").splitlines()[-1].startswith("kubeflow 26.03.1 /")
 
 
 def test_graph_of_a_bundle_and_of_files(tmp_path: Path) -> None:
