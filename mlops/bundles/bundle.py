@@ -27,6 +27,7 @@ from mlops.tools.progress import Progress
 
 LOCK_FILE = "sources.lock.yaml"
 _FORMAT = "2"  # of the cache's entries
+_NOT_RENDERED = {"order.yaml"}  # a change of the order makes no other objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def _job(folder: Path, lock: Mapping[str, Source], cache: Path, kustomize: Kusto
 
 
 def _digest(folder: Path, sources: tuple[Source, ...], versions: list[str]) -> str:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in _NOT_RENDERED)
     content = [(path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
     parts = [_FORMAT, versions, content, [source.model_dump(mode="json") for source in sources]]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

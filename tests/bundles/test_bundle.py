@@ -106,6 +106,8 @@ def load(manifests: Path, tmp_path: Path) -> Loads:
 def test_a_changed_file_renders_anew_and_nothing_else_does(load: Loads, manifests: Path) -> None:
     assert [str(item.ref) for item in load().objects] == ["ConfigMap n/x-c"]
     load()
+    (manifests / "b/order.yaml").write_text("add: []\n")  # says nothing about objects
+    load()
     assert load.rendered == 1
     (manifests / "b/kustomization.yaml").write_text("resources: [../sources/thing/base]\nnamePrefix: y-\n")
     assert [str(item.ref) for item in load().objects] == ["ConfigMap n/y-c"]

@@ -18,6 +18,7 @@ from mlops.bundles import Places, Source, fetch, tree_of
 from mlops.bundles import fetch as fetch_package
 from mlops.bundles.archive import Limits
 from mlops.bundles.dirhash import dirhash
+from mlops.bundles.fetch import fetch_unverified
 from mlops.errors import UserError
 from tests.bundles.source_archives import FILES, archive, info, make_places, make_source
 
@@ -43,7 +44,12 @@ def server(tmp_path: Path) -> Iterator[ThreadingHTTPServer]:
             pass
 
     (tmp_path / "served").mkdir()
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *arguments: object) -> None:
+            """A client that has had enough closes; that is no news."""
+
+    httpd = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield httpd
@@ -58,6 +64,16 @@ def test_only_the_named_paths_are_unpacked(tmp_path: Path, source: Source, mirro
     assert dirhash(tree) == source.dirhash
     assert sorted(p.name for p in tree.iterdir()) == ["base"]
     assert lines == [f"source thing v1: {mirror / source.archive()}"]
+
+
+def test_what_not_every_place_has_is_left_out(tmp_path: Path, source: Source) -> None:
+    chosen = source.model_copy(update={"without": ("base/pictures", "base/big.yaml")})
+    more = {**FILES, "base/pictures/a.png": b"x", "base/big.yaml": b"x", "base/big.yaml.not": b"x"}
+    archive(tmp_path / "mirror" / source.archive(), more)
+    chosen = fetch_unverified(chosen, make_places(neighbour=tmp_path / "mirror"), tmp_path / "cache")
+    tree = tree_of(chosen, tmp_path / "cache")
+    assert sorted(path.name for path in (tree / "base").iterdir()) == ["a.yaml", "big.yaml.not", "kustomization.yaml"]
+    assert chosen.dirhash == dirhash(tree)
 
 
 @pytest.mark.parametrize("form", ["path", "file", "air gap", "neighbour", "http", "origin"])

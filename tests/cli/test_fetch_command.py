@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from mlops.bundles import Kustomize
 from mlops.cli import bundles
+from mlops.cli.app import app
 from mlops.errors import UserError
 from mlops.tools import tool
 from tests.bundles.test_repin import NEW, manifests, source
@@ -28,7 +29,7 @@ def _here(manifests: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*arguments: str) -> list[str]:
-    result = CliRunner().invoke(bundles.app, ["fetch", *arguments], catch_exceptions=False)
+    result = CliRunner().invoke(app, ["fetch", *arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return str(result.stdout).splitlines()
 
@@ -42,8 +43,12 @@ def test_update_shows_what_changes() -> None:
     lines = run("--update", "thing", "v2")
     assert lines[:2] == ["thing: v1 -> v2", f"  commit  {NEW}"]
     assert lines[2].startswith("  digest  h1:")
-    assert lines[3:] == ["bundle b: 0 objects added, 0 removed, 1 changed", "  ~ ConfigMap n/c: data.version"]
-    assert run("--update", "thing", "v2")[3:] == ["bundle b: nothing changes"]
+    assert lines[3:] == [
+        "bundle b: 0 objects added, 0 removed, 1 changed",
+        "  ~ ConfigMap n/c: data.version",
+        "nothing changes in 0 of 1 bundles",
+    ]
+    assert run("--update", "thing", "v2")[3:] == ["nothing changes in 1 of 1 bundles"]
 
 
 @pytest.mark.parametrize(
