@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
@@ -80,14 +81,14 @@ def test_cuts_do_not_depend_on_the_order_of_anything() -> None:
         assert build_graph(objects, rules(*edges)) == graph
 
 
-def backend(**hook: object) -> list[KubeObject]:
+def backend(**hook: Any) -> list[KubeObject]:
     """A webhook for pods of namespace n, whose own backend runs there."""
     given = {
         "clientConfig": {"service": {"name": "w", "namespace": "n"}, "caBundle": "eA=="},
         "groups": ("",),
         "resources": ("pods",),
     }
-    return [webhook("w", where="n", **given | hook), service("w", "n", app="w"), deployment("w", "n")]  # type: ignore[arg-type]
+    return [webhook("w", where="n", **given | hook), service("w", "n", app="w"), deployment("w", "n")]
 
 
 def test_a_webhook_that_refuses_the_pods_of_its_own_backend_is_refused_with_advice() -> None:
@@ -112,7 +113,7 @@ def test_a_webhook_that_refuses_pods_which_its_backend_needs_is_refused_with_adv
     ("with_namespace", "hook"),
     [(True, {"failurePolicy": "Ignore"}), (False, {}), (True, {"matchConditions": [{"name": "x", "expression": "false"}]})],
 )
-def test_where_pods_go_in_unseen_or_the_match_is_a_guess_the_edge_is_cut(hook: dict[str, object], *, with_namespace: bool) -> None:
+def test_where_pods_go_in_unseen_or_the_match_is_a_guess_the_edge_is_cut(hook: dict[str, Any], *, with_namespace: bool) -> None:
     graph = build_graph([*([namespace("n")] if with_namespace else []), *backend(**hook)])
     assert [(c.edge.rule, c.edge.source.kind) for c in graph.cuts] == [("R5", "Deployment")]
     assert not graph.gates_before(ObjectRef("apps", "Deployment", "n", "w"))

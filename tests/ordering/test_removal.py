@@ -40,7 +40,7 @@ def test_users_objects_go_first_then_guard_backend_definition_rights_and_namespa
         order = kinds(build_graph(operator(self_injecting=self_injecting)).deletion_order())
         assert order == [
             "ConfigMap user", "Profile", "Thing", "ValidatingWebhookConfiguration", "Deployment", "Service", "ConfigMap n",
-            "CustomResourceDefinition", "ServiceAccount", "ClusterRoleBinding", "ClusterRole", "Namespace",
+            "CustomResourceDefinition", "ClusterRoleBinding", "ClusterRole", "ServiceAccount", "Namespace",
         ]  # fmt: skip
 
 
