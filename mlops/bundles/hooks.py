@@ -85,21 +85,24 @@ def settle_hooks(
         The objects that stay, without hook annotations, and their order as far as hooks ask for it.
 
     Raises:
-        UserError: each hook without a decision, each decision that is not possible, and each about a hook that there is not.
+        UserError: all hooks without a decision, each decision that is not possible, and each about a hook that there is not.
     """
     objects = tuple(objects)
     hooks = hooks_of(objects)
-    kept, problems = [], []
+    kept, problems, undecided = [], [], []
     where = f"bundle {bundle} chart.yaml hooks"
     for hook in hooks:
         fate = fates.get(hook.name, "leave out" if hook.phases <= _TESTS else None)
         if fate is None:
-            mend = f"  hooks:\n    {hook.name}: {'object, or: ' if hook.phases & {_BEFORE, _AFTER} else ''}leave out"
-            problems.append(Problem(where, str(hook), "a decision about every hook", f"enter one:\n{mend}"))
+            undecided.append(hook)
         elif fate == "object" and not hook.phases & {_BEFORE, _AFTER}:
             problems.append(Problem(where, f"{hook}: object", f"`object` for hooks of {_BEFORE} or {_AFTER} only", "leave it out"))
         elif fate == "object":
             kept.append(hook)
+    if undecided:
+        lines = [f"  {hook.name}: {'object, or: ' if hook.phases & {_BEFORE, _AFTER} else ''}leave out" for hook in undecided]
+        found, mend = "\n".join(map(str, undecided)), "\n".join(["enter them:", "hooks:", *lines])
+        problems.insert(0, Problem(where, found, "a decision about every hook", mend))
     known = ", ".join(map(str, hooks)) or "the chart has none"
     problems += [
         Problem(where, name, f"hooks of the chart: {known}") for name in fates if name not in {hook.name for hook in hooks}

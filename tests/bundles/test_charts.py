@@ -206,9 +206,11 @@ def test_order_of_hooks_by_phase_and_weight() -> None:
 
 def test_only_hooks_of_an_installation_can_become_objects() -> None:
     with pytest.raises(UserError, match="nobody decided") as caught:
-        settle_hooks([hook("a", "pre-delete"), hook("b", "post-upgrade")], {"Job/a": "object"}, "x")
-    assert [problem.found for problem in caught.value.problems] == ["Job/a (pre-delete): object", "Job/b (post-upgrade)"]
-    assert "object, or" not in caught.value.problems[1].mend
+        settle_hooks([hook("a", "pre-delete"), hook("b", "post-upgrade"), hook("c", "post-install")], {"Job/a": "object"}, "x")
+    first, second = caught.value.problems
+    assert first.found == "Job/b (post-upgrade)\nJob/c (post-install)"
+    assert first.mend == "enter them:\nhooks:\n  Job/b: leave out\n  Job/c: object, or: leave out"
+    assert second.found == "Job/a (pre-delete): object"
     objects, order = settle_hooks([hook("a", "pre-delete")], {"Job/a": "leave out"}, "x")
     assert not objects
     assert not order
