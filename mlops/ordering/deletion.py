@@ -16,7 +16,7 @@ from mlops.ordering.objects import KubeObject, ObjectRef
 from mlops.ordering.rights import RBAC, Controllers
 from mlops.ordering.rule import GATE_GROUP, Strength, Yields, gate_of
 from mlops.ordering.rules_admission import workloads_of
-from mlops.ordering.rules_controller import namespace_makers
+from mlops.ordering.rules_controller import NAMESPACE_MAKERS, namespace_makers
 from mlops.ordering.topology import cut_cycles, sort
 from mlops.ordering.view import ADMISSION, View
 
@@ -31,7 +31,7 @@ class Removal:
         order: the objects, first to go first.
         edges: what removal needs beyond the edges of creation: ``source`` goes before ``target``.
         kinds: names of the CRDs (``<plural>.<group>``) whose objects, made by users or controllers and unknown to this set, must be
-            gone before their controller or webhook goes.
+            gone before their controller or webhook goes; in this order.
     """
 
     order: tuple[ObjectRef, ...]
@@ -112,7 +112,13 @@ def _kinds_to_empty(view: View, controllers: Controllers) -> Iterator[str]:
         for group in rule.get("apiGroups") or ()
         for resource in rule.get("resources") or ()
     }
-    for crd in view.of_kind(CRD_GROUP, "CustomResourceDefinition"):
+    crds = list(view.of_kind(CRD_GROUP, "CustomResourceDefinition"))
+    makers = [crd for crd in crds if (crd.spec.get("group"), (crd.spec.get("names") or {}).get("kind")) in NAMESPACE_MAKERS]
+    # what makes namespaces goes first, and takes all that is in them along
+    yield from (crd.name for crd in makers)
+    for crd in crds:
         group, plural = _group_and_plural(crd)
+        if crd in makers:
+            continue
         if controllers.of(group, plural) or {(group, plural), (group, "*"), ("*", "*")} & plurals:
             yield crd.name

@@ -51,6 +51,8 @@ def test_edges_of_removal_that_creation_does_not_have() -> None:
         "Deployment -> CustomResourceDefinition",
     }
     assert removal.kinds == ("things.g.io",)
+    kinds = [crd("g.io", "Other"), crd("kubeflow.org", "Profile", scope="Cluster")]
+    assert build_graph([*operator(), *kinds]).removal.kinds == ("profiles.kubeflow.org", "things.g.io")
 
 
 def test_a_webhook_that_looks_at_removal_only_goes_after_what_it_looks_at() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import random
 
 import pytest
 
@@ -15,6 +16,17 @@ def test_rule_on_a_literal_manifest(rule: str, text: str, expected: set[str]) ->
     graph = build_graph(parse_documents(text, origin="t"), ALL_RULES)
     assert {f"{e.source} -> {e.target} {e.strength.name}" for e in graph.edges if e.rule == rule} == expected
     assert all(edge.reason for edge in graph.edges)
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=f"{rule} {name}") for rule, name, text, _ in CASES])
+def test_the_order_of_documents_does_not_matter(text: str) -> None:
+    objects = parse_documents(text, origin="t")
+    graph = build_graph(objects, ALL_RULES)
+    for seed in range(5):
+        shuffled = random.Random(seed).sample(objects, len(objects))  # noqa: S311  (no secret)
+        other = build_graph(shuffled, ALL_RULES)
+        assert other == graph
+        assert (other.in_order(), other.deletion_order()) == (graph.in_order(), graph.deletion_order())
 
 
 def test_ids_are_unique_and_in_order_and_every_rule_says_where_it_is_from() -> None:
