@@ -43,6 +43,7 @@ class Bases:
     lock: Mapping[str, Source]
     problems: list[Problem] = field(default_factory=list)
     _seen: set[Path] = field(default_factory=set)
+    _unknown: dict[tuple[str, str], list[tuple[Path, str, str]]] = field(default_factory=dict)
 
     def resolve(self, bundle: Path) -> None:
         """Rewrite the kustomizations that a bundle's folder reaches.
@@ -56,8 +57,9 @@ class Bases:
             if folder not in self._seen:
                 self._seen.add(folder)
                 waiting += self._resolve_one(folder)
-        if self.problems:
-            problems, self.problems = self.problems, []
+        problems = [*self.problems, *(self._new_source(*key, uses) for key, uses in self._unknown.items())]
+        self.problems, self._unknown = [], {}
+        if problems:
             raise UserError(f"bundle {bundle.name} needs bases that are not pinned", problems)
 
     def _resolve_one(self, folder: Path) -> list[Path]:
@@ -152,7 +154,27 @@ class Bases:
             allowed = f"{repository} at the pinned {same[0].tag}"
             self._report(file, url, allowed, f"move the pin: mlops fetch --update {same[0].name} {ref or 'TAG'}")
         else:
-            self._report(file, url, "bases that the lock pins", _new_entry(repository, ref, path))
+            self._unknown.setdefault((repository, ref), []).append((file, url, path))
+
+    def _new_source(self, repository: str, ref: str, uses: list[tuple[Path, str, str]]) -> Problem:
+        """One repository that the lock does not have, however many of its folders are asked for.
+
+        The entry that is printed is valid, with a commit and a digest that nothing has.
+        """
+        name, tag = repository.rpartition("/")[2].lower().replace(".", "-"), ref or "TAG"
+        users = sorted({user.name for file, _, _ in uses if (user := self._source_of(file))})
+        lines = [
+            f"enter this into the lock, and {name} into `bases` of {', '.join(users)}; then run: mlops fetch --update {name} {tag}",
+            f"  {name}:",
+            f"    repository: {repository}",
+            f"    tag: {scalar(tag)}",
+            f"    commit: {scalar(UNKNOWN_COMMIT)}",
+            f"    paths: [{', '.join(sorted({path or 'FOLDER' for _, _, path in uses}))}]",
+            f"    dirhash: h1:{'A' * 43}=",
+            "    licence: SPDX-IDENTIFIER",
+        ]
+        where = ", ".join(sorted({file.relative_to(self.root).as_posix() for file, _, _ in uses}))
+        return Problem(where, "\n".join(url for _, url, _ in uses), "bases that the lock pins", "\n".join(lines))
 
     def _report(self, file: Path, entry: str, allowed: str, mend: str) -> None:
         self.problems.append(Problem(file.relative_to(self.root).as_posix(), entry, allowed, mend))
@@ -179,20 +201,3 @@ def _parse(url: str) -> tuple[str, str, str]:
     query = parse_qs(found["query"] or "")
     ref = (query.get("ref") or query.get("version") or [""])[0]
     return f"github.com/{found['owner']}/{found['name']}", ref, (found["path"] or "").strip("/")
-
-
-def _new_entry(repository: str, ref: str, path: str) -> str:
-    """Text that tells how to pin a repository; its entry is valid, with a commit and a digest that nothing has."""
-    name, tag = repository.rpartition("/")[2].lower().replace(".", "-"), ref or "TAG"
-    return "\n".join(
-        [
-            f"enter this into the lock, then run: mlops fetch --update {name} {tag}",
-            f"  {name}:",
-            f"    repository: {repository}",
-            f"    tag: {scalar(tag)}",
-            f"    commit: {scalar(UNKNOWN_COMMIT)}",
-            f"    paths: [{path or 'FOLDER'}]",
-            f"    dirhash: h1:{'A' * 43}=",
-            "    licence: SPDX-IDENTIFIER",
-        ]
-    )

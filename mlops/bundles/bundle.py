@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
@@ -115,7 +115,7 @@ def load_bundles(
         trees = fetch(needed.values(), places, cache, report=report, progress=progress)
         with sandbox([job.folder for job in missing], trees, sources) as root, ThreadPoolExecutor(os.cpu_count()) as pool:
             one = partial(_rendered, root=root, kustomize=kustomize, helm=helm, progress=progress or Progress())
-            done |= {bundle.name: bundle for bundle in pool.map(one, missing)}
+            done |= {bundle.name: bundle for bundle in _all([pool.submit(one, job) for job in missing])}
     bundles = tuple(done[job.name] for job in jobs)
     problems = duplicates(item for bundle in bundles for item in bundle.objects)
     if problems:
@@ -181,6 +181,19 @@ def _rendered(job: _Job, *, root: Path, kustomize: Kustomize, helm: Helm, progre
     content = {"objects": [item.body for item in made.objects], "order": order}
     _keep(job.kept, json.dumps(content, separators=(",", ":")))
     return Bundle(job.name, made.objects, job.digest, made.order)
+
+
+def _all(futures: list[Future[Bundle]]) -> list[Bundle]:
+    """Results of all, once all are done.
+
+    Raises:
+        UserError: what users can mend, of all of them.
+    """
+    errors = [error for future in futures if (error := future.exception()) is not None]
+    mendable = [error for error in errors if isinstance(error, UserError)]
+    if len(mendable) == len(errors) > 1:
+        raise UserError("bundles cannot be rendered", [problem for error in mendable for problem in error.problems])
+    return [future.result() for future in futures]
 
 
 def _keep(path: Path, text: str) -> None:

@@ -101,6 +101,7 @@ UNPINNED = {
         "https://github.com/owner/New.Thing//deploy/all?ref=1.0",
         "bases that the lock pins",
         [
+            "and new-thing into `bases` of up",
             "mlops fetch --update new-thing 1.0",
             "  new-thing:",
             "    repository: github.com/owner/New.Thing",
@@ -145,10 +146,17 @@ def test_unpinned_bases(root: Path, case: str) -> None:
 
 
 def test_all_unpinned_bases_are_told_at_once(root: Path) -> None:
-    write(root / "sources/up/config", "https://github.com/o/a/x?ref=1", "https://github.com/o/b/x?ref=1")
+    urls = [
+        "https://github.com/o/a/x?ref=1",
+        "https://gitlab.com/o/x?ref=1",
+        "https://github.com/o/b/x?ref=1",
+        "https://github.com/o/a/y?ref=1",
+    ]
+    write(root / "sources/up/config", *urls)
     with pytest.raises(UserError) as caught:
         resolve(root)
-    assert len(caught.value.problems) == 2
+    assert [problem.found for problem in caught.value.problems] == [urls[1], f"{urls[0]}\n{urls[3]}", urls[2]]
+    assert "    paths: [x, y]" in caught.value.problems[1].mend
 
 
 def test_a_bundle_names_pinned_sources_by_their_folders(root: Path) -> None:

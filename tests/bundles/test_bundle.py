@@ -174,6 +174,17 @@ def test_several_bundles_are_rendered_in_one_go_and_each_is_kept(load: Loads, ma
     assert load.rendered == 2
 
 
+def test_all_bundles_that_do_not_render_are_told_at_once(load: Loads, manifests: Path) -> None:
+    for name in "cd":
+        (manifests / name).mkdir()
+        (manifests / name / "kustomization.yaml").write_text(f"resources: [gone-{name}.yaml]\n")
+    with pytest.raises(UserError, match="bundles cannot be rendered") as caught:
+        load.all("b", "c", "d")
+    assert [problem.where for problem in caught.value.problems] == ["bundle c", "bundle d"]
+    load.all("b")
+    assert load.rendered == 3
+
+
 def test_an_object_in_two_bundles_names_both(load: Loads, manifests: Path) -> None:
     (manifests / "c").mkdir()
     (manifests / "c/kustomization.yaml").write_text("resources: [../sources/thing/base]\nnamePrefix: x-\n")
