@@ -20,6 +20,7 @@ from mlops.ordering.topology import cut_cycles, let_yield
 from mlops.ordering.view import View
 
 _NO_OVERRIDES = Overrides()
+_OUT_OF_FORM = (AttributeError, KeyError, TypeError, ValueError)
 
 
 def build_graph(
@@ -38,10 +39,20 @@ def build_graph(
         default_namespace: where an object of a namespaced kind goes that names no namespace; None makes it an error.
 
     Raises:
-        OrderingError: an object twice, an object without its namespace, a webhook that a dry-run cannot ask, an override for an
-            object that is not there, or a cycle that nothing may break.
+        OrderingError: an object twice, an object without its namespace or not in the form of the API, a webhook that a dry-run
+            cannot ask, an override for an object that is not there, or a cycle that nothing may break.
     """
     every = list(objects)
+    try:
+        return _build(every, rules, overrides, default_namespace)
+    except _OUT_OF_FORM as error:
+        problems = list(_out_of_form(every, rules, default_namespace))
+        if not problems:  # no object fails on its own: then it is not an object's fault
+            raise
+        raise OrderingError("the objects cannot be read", problems) from error
+
+
+def _build(every: list[KubeObject], rules: Sequence[Rule], overrides: Overrides, default_namespace: str | None) -> Graph:
     kinds = Kinds(every)
     ordered = tuple(sorted((_in_place(item, kinds, default_namespace) for item in every), key=lambda item: item.ref))
     problems = [*duplicates(ordered), *_without_namespace(ordered, kinds)]
@@ -58,6 +69,19 @@ def build_graph(
     edges = _overridden(_found(view, rules), overrides, view)
     kept, cuts = cut_cycles(let_yield(edges, frozenset(entry.rule for entry in overrides.ignore_if_cyclical)))
     return Graph(ordered, kept, find_gates(view, kept), cuts, findings(view), view)
+
+
+def _out_of_form(objects: Iterable[KubeObject], rules: Sequence[Rule], default_namespace: str | None) -> Iterator[Problem]:
+    """Objects that cannot be read even on their own, for instance a text where the API has a list."""
+    for item in objects:
+        try:
+            _build([item], rules, _NO_OVERRIDES, default_namespace)
+        except OrderingError:
+            continue
+        except _OUT_OF_FORM as error:
+            allowed = f"the form that the API has for {item.kind} ({item.api_version})"
+            mend = "kubectl apply --dry-run=server tells which field is wrong"
+            yield Problem(f"{item.ref} ({item.origin})", f"{type(error).__name__}: {error}", allowed, mend)
 
 
 def _in_place(item: KubeObject, kinds: Kinds, default_namespace: str | None) -> KubeObject:

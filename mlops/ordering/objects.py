@@ -157,6 +157,10 @@ def from_body(body: object, *, origin: str = "") -> KubeObject:
     if not (api_version and kind and name) or not (namespace is None or isinstance(namespace, str)):
         found = f"apiVersion {texts[0]!r}, kind {texts[1]!r}, metadata.name {texts[2]!r}, metadata.namespace {namespace!r}"
         raise OrderingError("not a Kubernetes object", [Problem(origin, found, required)])
+    for key in ("labels", "annotations"):
+        if not isinstance(metadata.get(key), Mapping | None):
+            found = f"{kind} {name}, metadata.{key} {metadata[key]!r}"
+            raise OrderingError("not a Kubernetes object", [Problem(origin, found, f"{key} as a mapping of texts")])
     return KubeObject(api_version, kind, name, namespace or None, body, origin)
 
 

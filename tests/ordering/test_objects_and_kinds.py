@@ -10,6 +10,17 @@ LIST_ONLINE = "{apiVersion: v1, kind: ConfigMapList, items: []}"
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefg", "bcdefgh", strict=True)
 )
+POD_HOOK = """
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingWebhookConfiguration
+metadata: {name: hook}
+webhooks:
+- name: hook.io
+  sideEffects: None
+  clientConfig: {service: {name: s, namespace: n}}
+  objectSelector: {matchLabels: {a: b}}
+  rules: [{apiGroups: ["*"], apiVersions: ["*"], operations: ["*"], resources: ["*"]}]
+"""
 TWICE = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: n}\n"
 
 
@@ -41,6 +52,28 @@ def test_malformed_documents(text: str, message: str) -> None:
     with pytest.raises(OrderingError) as caught:
         parse_documents(text, origin="t")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: bad, namespace: n}\nspec: {template: text}",
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: bad, namespace: n}\nspec: text",
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: bad, namespace: n}\nspec: {template: {spec: {volumes: [text]}}}",
+        "apiVersion: v1\nkind: Service\nmetadata: {name: bad, namespace: n, labels: [a]}",
+        "apiVersion: admissionregistration.k8s.io/v1\nkind: MutatingWebhookConfiguration\nmetadata: {name: bad}\nwebhooks: [null]",
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: bad}\nroleRef: text",
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: bad, namespace: n}\nsubjects: [text]",
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: bad}\nspec: {names: text}",
+    ],
+)
+def test_objects_that_are_not_in_the_form_of_the_api(text: str) -> None:
+    hook = "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: n}}\n---\n" + POD_HOOK
+    with pytest.raises(OrderingError) as caught:
+        build_graph(parse_documents(f"{hook}\n---\n{text}", origin="t"))
+    (problem,) = caught.value.problems
+    assert "t, document 3" in problem.where
+    assert "bad" in str(problem)
 
 
 def test_all_malformed_documents_at_once() -> None:
