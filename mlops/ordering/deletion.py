@@ -14,7 +14,7 @@ from mlops.ordering.edge import Edge
 from mlops.ordering.kinds import CRD_GROUP
 from mlops.ordering.objects import KubeObject, ObjectRef
 from mlops.ordering.rights import RBAC, Controllers
-from mlops.ordering.rule import GATE_GROUP, Strength, Yields, gate_of
+from mlops.ordering.rule import GATE_GROUP, Strength, Yields
 from mlops.ordering.rules_admission import workloads_of
 from mlops.ordering.rules_controller import NAMESPACE_MAKERS, namespace_makers
 from mlops.ordering.topology import cut_cycles, sort
@@ -29,7 +29,8 @@ class Removal:
 
     Attributes:
         order: the objects, first to go first.
-        edges: what removal needs beyond the edges of creation: ``source`` goes before ``target``.
+        edges: what removal needs beyond the edges of creation: ``source`` goes before ``target``. They hold on removal only: a
+            backend may wait, until it is ready, for a configuration that goes before it here.
         kinds: names of the CRDs (``<plural>.<group>``) whose objects, made by users or controllers and unknown to this set, must be
             gone before their controller or webhook goes; in this order.
     """
@@ -66,7 +67,8 @@ def removal(view: View, edges: Iterable[Edge]) -> Removal:
 def _extra(view: View, controllers: Controllers) -> Iterator[Edge]:
     for seen in view.seen_on_deletion:
         reason = f"webhook {', '.join(seen.names)} looks at its removal"
-        yield _edge(seen.ref, gate_of(seen.configuration.ref), "R4", reason, hard=seen.refusing)
+        for target in (seen.configuration.ref, *workloads_of(view, seen.configuration)):
+            yield _edge(seen.ref, target, "R4", reason, hard=seen.refusing)
     for configuration in view.configurations:
         for workload in workloads_of(view, configuration):
             yield _edge(configuration.ref, workload, "R6", "a guard without its backend refuses everybody")

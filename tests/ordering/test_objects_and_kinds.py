@@ -128,6 +128,7 @@ def test_a_cluster_wide_kind_loses_its_namespace_as_at_the_api_server() -> None:
         (obj("v1", "Namespace", "a"), "/api/v1/namespaces/a"),
         (obj("networking.k8s.io/v1", "Ingress", "a", "n"), "/apis/networking.k8s.io/v1/namespaces/n/ingresses/a"),
         (obj("storage.k8s.io/v1", "StorageClass", "a"), "/apis/storage.k8s.io/v1/storageclasses/a"),
+        (obj("resource.k8s.io/v1", "DeviceClass", "a"), "/apis/resource.k8s.io/v1/deviceclasses/a"),
         (obj("g.io/v1beta1", "Thing", "a", "n"), "/apis/g.io/v1beta1/namespaces/n/things/a"),
         (obj("g.io/v1", "Wide", "a"), "/apis/g.io/v1/wides/a"),
     ],

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import random
+import re
+import textwrap
+from pathlib import Path
 
 import pytest
 
-from mlops.ordering import ALL_RULES, DIALLED, RULES, build_graph, parse_documents
+from mlops.ordering import ALL_RULES, DIALLED, RULES, Overrides, build_graph, parse_documents
 from tests.ordering.rule_cases import CASES
 
 
@@ -48,3 +52,14 @@ def test_the_conversion_webhook_of_a_crd_waits_for_its_injected_ca() -> None:
     text += "---\n{apiVersion: cert-manager.io/v1, kind: Certificate, metadata: {name: c, namespace: n}}\n"
     edges = build_graph(parse_documents(text, origin="t")).edges
     assert [str(e.target) for e in edges if e.rule == "R7"] == ["Certificate.cert-manager.io n/c"]
+
+
+def test_the_documentation_has_every_rule_and_its_example_of_overrides_is_valid() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "order.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if re.match(r"\| R\d", line)]
+    assert rows == [f"| {rule.id} | {rule.says} | {rule.strength.name.lower()} |" for rule in ALL_RULES]
+    entries = r"^    (?:(?:add|remove|selfInjecting|rulesAtRunTime|ignoreIfCyclical):|- \{).*\n"
+    example = textwrap.dedent("".join(re.findall(entries, text, re.MULTILINE)))
+    overrides = Overrides.parse(example, origin="docs/order.md")
+    for field in dataclasses.fields(overrides):
+        assert len(getattr(overrides, field.name)) == 1
