@@ -34,7 +34,7 @@ from mlops.ordering.rules import ALL_RULES
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _SECTIONS = (
-    "sections add, remove, selfInjecting, rulesAtRunTime and ignoreIfCyclical, as docs of mlops.ordering.overrides show them"
+    "sections add, remove, selfInjecting, rulesAtRunTime and ignoreIfCyclical, see docs/order.md"
 )
 
 
