@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mlops.ordering.edge import Edge
 from mlops.ordering.kinds import CRD_GROUP
 from mlops.ordering.objects import KubeObject, ObjectRef
-from mlops.ordering.rights import RBAC, Controllers
+from mlops.ordering.rights import RBAC, Controllers, group_and_plural
 from mlops.ordering.rule import GATE_GROUP, Strength, Yields
 from mlops.ordering.rules_admission import workloads_of
 from mlops.ordering.rules_controller import NAMESPACE_MAKERS, namespace_makers
@@ -72,22 +72,14 @@ def _extra(view: View, controllers: Controllers) -> Iterator[Edge]:
     for configuration in view.configurations:
         for workload in workloads_of(view, configuration):
             yield _edge(configuration.ref, workload, "R6", "a guard without its backend refuses everybody")
-    for item, crd in view.custom:
+    for item, _ in view.custom:
         kind = view.kinds.get(item.group, item.kind)
         for workload in controllers.of(item.group, kind.plural, item.namespace or "") if kind else ():
             yield _edge(item.ref, workload, "R22", "it takes the finalizers off")
-            yield _edge(workload, crd, "R2", "it works on objects of the kind")
-    for definition in view.of_kind(CRD_GROUP, "CustomResourceDefinition"):
-        for workload in controllers.of(*_group_and_plural(definition)):
-            yield _edge(workload, definition.ref, "R2", "it works on objects of the kind")
 
 
 def _edge(source: ObjectRef, target: ObjectRef, rule: str, reason: str, *, hard: bool = False) -> Edge:
     return Edge(source, target, rule, reason, Strength.HARD if hard else Strength.SOFT, Yields.DELETION)
-
-
-def _group_and_plural(crd: KubeObject) -> tuple[str, str]:
-    return str(crd.spec.get("group", "")), str((crd.spec.get("names") or {}).get("plural", ""))
 
 
 def _rank(item: KubeObject, view: View, guarded: set[ObjectRef], makers: Mapping[str, ObjectRef]) -> int:
@@ -119,7 +111,7 @@ def _kinds_to_empty(view: View, controllers: Controllers) -> Iterator[str]:
     # what makes namespaces goes first, and takes all that is in them along
     yield from (crd.name for crd in makers)
     for crd in crds:
-        group, plural = _group_and_plural(crd)
+        group, plural = group_and_plural(crd)
         if crd in makers:
             continue
         if controllers.of(group, plural) or {(group, plural), (group, "*"), ("*", "*")} & plurals:

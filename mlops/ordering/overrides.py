@@ -33,9 +33,7 @@ from mlops.ordering.objects import ObjectRef
 from mlops.ordering.rules import ALL_RULES
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-_SECTIONS = (
-    "sections add, remove, selfInjecting, rulesAtRunTime and ignoreIfCyclical, see docs/order.md"
-)
+_SECTIONS = "sections add, remove, selfInjecting, rulesAtRunTime and ignoreIfCyclical, see docs/order.md"
 
 
 class _Entry(BaseModel):

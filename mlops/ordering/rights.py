@@ -41,6 +41,11 @@ def aggregated_roles(view: View) -> Iterator[tuple[ObjectRef, ObjectRef]]:
                 yield whole.ref, part.ref
 
 
+def group_and_plural(definition: KubeObject) -> tuple[str, str]:
+    """Group and plural that a CRD defines."""
+    return str(definition.spec.get("group", "")), str((definition.spec.get("names") or {}).get("plural", ""))
+
+
 class Controllers:
     """Workloads that may write the status of a kind: what makes a controller the controller of it.
 

@@ -36,7 +36,9 @@ RULES: tuple[Rule, ...] = (
     Rule("R19", "a workload needs the classes it names", _SOFT, reference.classes),
     Rule("R20", "an object that an admission policy looks at needs the policy in force", _SILENT, admission.policed),
     Rule("R21", "a workload needs the ConfigMaps that its variables name", _SOFT, controllers.named_configuration),
-    Rule("R22", "a custom resource needs the controller of its kind", _SOFT, controllers.controller, Yields.CONTROLLER),
+    Rule(
+        "R22", "a custom resource needs the controller of its kind, that the CRD", _SOFT, controllers.controller, Yields.CONTROLLER
+    ),
     Rule("R23", "an object in a namespace that a custom resource makes needs that resource", _HARD, controllers.made_namespace),
 )
 

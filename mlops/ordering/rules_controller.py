@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from mlops.ordering.kinds import CRD_GROUP
 from mlops.ordering.objects import ObjectRef
-from mlops.ordering.rights import Controllers
+from mlops.ordering.rights import Controllers, group_and_plural
 from mlops.ordering.rule import Found
 from mlops.ordering.view import View
 
@@ -47,6 +48,7 @@ def named_configuration(view: View) -> Iterator[Found]:
 def controller(view: View) -> Iterator[Found]:
     """R22: a custom resource to the one workload that may write the status of its kind; of several, none is sure.
 
+    And each of them to the CRD: a controller that does not find its kinds at its start ends, and starts again ever later.
     Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#status-subresource
     """
     controllers = Controllers(view)
@@ -55,6 +57,9 @@ def controller(view: View) -> Iterator[Found]:
         found = controllers.only(item.group, kind.plural, item.namespace or "") if kind else None
         if found:
             yield Found(item.ref, found, "it works on objects of the kind")
+    for definition in view.of_kind(CRD_GROUP, "CustomResourceDefinition"):
+        for workload in controllers.of(*group_and_plural(definition)):
+            yield Found(workload, definition.ref, "it looks for the kind when it starts")
 
 
 def made_namespace(view: View) -> Iterator[Found]:

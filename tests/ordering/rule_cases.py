@@ -123,7 +123,16 @@ CASES: list[tuple[str, str, str, set[str]]] = [
         {"Deployment.apps k/webhook -> ConfigMap k/config-logging SOFT",
   "Deployment.apps k/webhook -> ConfigMap k/config-features SOFT"},
     ),
-    ("R22", "the one controller", CONTROLLED, {"A.g.io n/a -> Deployment.apps n/x SOFT"}),
+    (
+        "R22", "the one controller", CONTROLLED,
+        {
+            "A.g.io n/a -> Deployment.apps n/x SOFT",
+            "Deployment.apps n/x -> CustomResourceDefinition.apiextensions.k8s.io as.g.io SOFT",
+            "Deployment.apps n/x -> CustomResourceDefinition.apiextensions.k8s.io bs.g.io SOFT",
+            "Deployment.apps n/y -> CustomResourceDefinition.apiextensions.k8s.io bs.g.io SOFT",
+            "Deployment.apps n/x -> CustomResourceDefinition.apiextensions.k8s.io cs.h.io SOFT",
+        },
+    ),
     ("R23", "namespace that a Profile makes", PROFILE, {"ConfigMap user/a -> Profile.kubeflow.org user HARD"}),
     (
         "R24", "dialled names", DIALS,

@@ -48,7 +48,6 @@ def test_edges_of_removal_that_creation_does_not_have() -> None:
     removal = build_graph(operator()).removal
     assert {f"{e.source.kind} -> {e.target.kind}" for e in removal.edges} == {
         "ValidatingWebhookConfiguration -> Deployment",
-        "Deployment -> CustomResourceDefinition",
     }
     assert removal.kinds == ("things.g.io",)
     kinds = [crd("g.io", "Other"), crd("kubeflow.org", "Profile", scope="Cluster")]
