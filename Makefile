@@ -42,7 +42,7 @@ lint: $(VENV) ## style, import contracts, shell scripts, YAML
 	@$(BIN)/ruff format --quiet --diff
 	@$(BIN)/lint-imports --no-logo
 	@command -v shellcheck > /dev/null || { echo 'shellcheck is missing; it is in the Debian package shellcheck' >&2; exit 1; }
-	@find mlops tests manifests -name '*.sh' -exec shellcheck --shell=bash {} +
+	@find mlops tests manifests -name '*.sh' -exec shellcheck --shell=bash {} + && shellcheck .ci/run
 	@$(BIN)/yamllint --strict .
 
 types: $(VENV) ## mypy, strict
@@ -53,7 +53,7 @@ unit: $(VENV) ## unit tests
 
 test: check ## everything: check, then the tests that run the real engine and throw-away sites
 	@$(BIN)/mlops tools
-	@$(BIN)/python -m pytest -m 'engine or site'
+	@eval "$$($(BIN)/mlops env pulumi)"; $(BIN)/python -m pytest -m 'engine or site'
 
 rehearse: $(VENV) ## up, up again and destroy of SITE on a throw-away site
 	@$(BIN)/mlops rehearse $(SITE)

@@ -14,6 +14,11 @@ from mlops.ordering import Graph, KubeObject, ObjectRef, WebhookAnswers
 
 DEFAULT_GATE_DEADLINE_SECONDS = 300
 
+FIELD_MANAGER = "onprem-mlops"
+"""Name under which the cluster keeps what we have set. The provider's own is random for each resource and remembered in the state:
+when a run is killed while it creates an object, the next run finds that object in the hands of a manager that it has never heard
+of, and the API server refuses with a conflict."""
+
 _Hook = pulumi.ResourceHook | Callable[[pulumi.ResourceHookArgs], Awaitable[None] | None]
 
 _ANNOTATIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
@@ -100,12 +105,14 @@ def _successes(graph: Graph, gate: WebhookAnswers) -> int:
 
 def _properties(item: KubeObject) -> dict[str, Any]:
     body = dict(item.body)
-    extra = _ANNOTATIONS.get((item.group, item.kind))
-    if extra:
-        metadata = dict(body["metadata"])
-        # what the manifest says itself wins
-        metadata["annotations"] = {**extra, **(metadata.get("annotations") or {})}
-        body["metadata"] = metadata
+    metadata = dict(body["metadata"])
+    # what the manifest says itself wins
+    metadata["annotations"] = {
+        "pulumi.com/patchFieldManager": FIELD_MANAGER,
+        **_ANNOTATIONS.get((item.group, item.kind), {}),
+        **(metadata.get("annotations") or {}),
+    }
+    body["metadata"] = metadata
     if (item.group, item.kind) == ("", "Secret"):
         for key in ("data", "stringData"):
             if key in body:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pulumi
-from pulumi.runtime.config import CONFIG, get_config_env
+from pulumi.runtime.config import CONFIG, get_config_env, get_config_secret_keys_env, is_config_secret
 
 from mlops.errors import Problem, UserError
-from mlops.settings import Origin, Site, decode_config, parse_site
+from mlops.settings import NAMESPACE, Origin, Site, decode_config, is_misspelt, parse_site
 
 
 def read_site() -> Site:
@@ -20,8 +20,21 @@ def read_site() -> Site:
         UserError: everything that is wrong with the settings, all at once.
     """
     stack = pulumi.get_stack()
+    texts = {**get_config_env(), **CONFIG.get()}
+    misspelt = [
+        Problem(key, f"the key `{key}`", f"keys below `{NAMESPACE}:`", "correct its namespace") for key in texts if is_misspelt(key)
+    ]
+    if misspelt:
+        raise UserError(f"site {stack} has settings that nobody would read", misspelt)
     origin = Origin(stack=stack, file=Path(f"Pulumi.{stack}.yaml"), from_engine=True)
-    site = parse_site(decode_config({**get_config_env(), **CONFIG.get()}), origin=origin)
+    site = parse_site(decode_config(texts), origin=origin)
+    clear = [secret for secret in site.secrets() if secret.given and not _is_secret(secret.path)]
+    if clear:
+        problems = [
+            Problem(secret.path, "****, stored in clear text", "a value encrypted by the engine", secret.command)
+            for secret in clear
+        ]
+        raise UserError(f"site {stack} holds {len(problems)} secret(s) in clear text", problems)
     missing = site.missing_secrets()
     if missing:
         problems = [Problem(secret.path, "nothing", "a secret value", secret.command) for secret in missing]
@@ -30,3 +43,9 @@ def read_site() -> Site:
             raise error
         pulumi.log.warn(f"{error}\nThe preview goes on without; pulumi up will not.")
     return site
+
+
+def _is_secret(path: str) -> bool:
+    """Whether the engine keeps the section of a setting as a secret, told by the language host or by the environment."""
+    key = f"{NAMESPACE}:{path.split('.', 1)[0]}"
+    return is_config_secret(key) or key in get_config_secret_keys_env()

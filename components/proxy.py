@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import pulumi
 
@@ -17,11 +18,11 @@ class ProxyAccess:
 
     Attributes:
         environment: variables, both spellings; empty without a proxy. Secret: the addresses may hold a password.
-        password: the password alone, to be masked in messages; empty without one.
+        secrets: values of a step that are masked in messages: the password as it is and as it stands in a URL; empty without one.
     """
 
     environment: pulumi.Output[Mapping[str, str]]
-    password: pulumi.Output[str]
+    secrets: Mapping[str, pulumi.Output[str]]
 
 
 def proxy_access(site: Site) -> ProxyAccess:
@@ -29,4 +30,12 @@ def proxy_access(site: Site) -> ProxyAccess:
     password = revealed(site.proxy.password) if site.proxy and site.proxy.password else pulumi.Output.from_input("")
     # inside apply, since a password that is not set yet leaves all of it unknown in a preview
     environment = password.apply(lambda _: {name: value.reveal() for name, value in site.proxy_environment().items()})
-    return ProxyAccess(environment=pulumi.Output.secret(environment), password=password)
+    return ProxyAccess(
+        environment=pulumi.Output.secret(environment),
+        secrets={"PROXY_PASSWORD": password, "PROXY_PASSWORD_IN_URL": password.apply(lambda known: quote(known, safe=""))},
+    )
+
+
+def environment_lines(variables: Mapping[str, str]) -> str:
+    """Variables as lines NAME="value", as /etc/environment and containerd's start script read them."""
+    return "\n".join(f'{name}="{value}"' for name, value in sorted(variables.items()))

@@ -5,21 +5,26 @@ Technique and its reasons (pulumi-command 1.2.1, read in its source):
 - the script goes by standard input and the command line is a constant, because a failure prints the whole command line;
 - logging is off and outputs are secret, because the provider streams both by default and hangs on a line above 64 KiB;
 - the host key is always given, because without one the provider checks none;
-- no ``triggers``, because they replace, and a replacement runs the delete command after the new create.
+- no ``triggers``, because they replace, and a replacement runs the delete command after the new create;
+- an error hook explains what the provider says of connections, in a few words of its SSH library.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Literal
 
 import pulumi
 from pulumi_command import remote
 
 from components.secrets import revealed
+from mlops.errors import Problem, UserError
 from mlops.hosts import LAUNCHER, RESET_LAUNCHER, compose
 from mlops.settings import Host, HostAccess
 
-PER_DIAL_TIMEOUT_SECONDS = 5
+PER_DIAL_TIMEOUT_SECONDS = 2
+"""Of one TCP connection: enough for one lost packet. A host without power costs so much on top of every pause between two tries."""
 
 
 def dial_attempts(patience_seconds: float) -> int:
@@ -59,11 +64,75 @@ def connection(host: Host, access: HostAccess) -> remote.ConnectionArgs:
     )
 
 
+_CONNECTING = re.compile(r"after \d+ failed attempts: (?P<cause>.*)", re.DOTALL)
+_LOST = "remote command exited without exit status or exit signal"
+
+
+def explain(error: str, host: Host, access: HostAccess) -> Problem | None:
+    """What the provider's words for a failed connection mean, and how to mend it.
+
+    Args:
+        error: error text of a step; of connections it tells in the words of Go's SSH library and of the system.
+        host: the host that the step is for.
+        access: how it is reached.
+
+    Returns:
+        The problem; None when the step itself has told what is wrong.
+    """
+    way = f"{access.user}@{host.address} port {access.port}" + (f" through {access.bastion.address}" if access.bastion else "")
+    where = f"host {host.name} ({way})"
+    if _LOST in error:
+        return Problem(
+            where,
+            "the connection was lost while the step ran",
+            "a host that stays up and can be reached",
+            "run pulumi up again: the step waits for one that still runs there, and goes on from what is there",
+        )
+    failed = _CONNECTING.search(error)
+    if failed is None:
+        return None
+    cause = failed["cause"].strip()
+    if access.bastion is not None:
+        cause += f" (at the host or at the bastion {access.bastion.address}: the provider does not say which)"
+    if "host key" in cause:
+        return Problem(
+            where,
+            cause,
+            f"the host key of the site file: {host.host_key}",
+            f"`ssh-keyscan -p {access.port} -t ed25519 {host.address}`, compare it at the host's console, correct hostKey",
+        )
+    if "unable to authenticate" in cause:
+        return Problem(
+            where,
+            cause,
+            f"user {access.user} may log in with hosts.access.key",
+            f"its public key in the file ~{access.user}/.ssh/authorized_keys on the host, or the right user in the site file",
+        )
+    return Problem(
+        where,
+        cause,
+        f"an SSH server that answers within {access.wait_seconds} s (hosts.access.waitSeconds)",
+        "switch the host on; compare address and port in the site file; look at firewalls",
+    )
+
+
+def _error_hook(name: str, host: Host, access: HostAccess) -> pulumi.ErrorHook:
+    def tell(failure: pulumi.ErrorHookArgs) -> Literal[False]:
+        problem = explain(failure.errors[0], host, access)
+        if problem is not None:
+            # what a hook raises takes the place of the provider's words
+            raise UserError("no connection", [problem])
+        return False  # never repeat a step: the next `up` does that
+
+    return pulumi.ErrorHook(f"connection of {name}", tell)
+
+
 def remote_step(
     name: str,
     step: str,
     *,
-    connection: remote.ConnectionArgs,
+    host: Host,
+    access: HostAccess,
     values: Mapping[str, pulumi.Input[str]],
     secrets: tuple[str, ...] = (),
     undo: bool,
@@ -74,7 +143,8 @@ def remote_step(
     Args:
         name: resource name.
         step: the step's name.
-        connection: from :func:`connection`.
+        host: where it runs.
+        access: how that is reached.
         values: the step's values; those that are known late may be outputs.
         secrets: names of the values masked in error messages.
         undo: run the step's ``reset`` when the resource is deleted; otherwise the host stays as it is.
@@ -85,13 +155,17 @@ def remote_step(
     """
     script: pulumi.Output[str] = pulumi.Output.all(**values).apply(lambda known: compose(step, values=dict(known), secrets=secrets))
     hidden: pulumi.Output[str] = pulumi.Output.secret(script)
+    # `pulumi destroy` does not run the program and then knows no hooks: a failed undo would only be told as a missing hook
+    hooks = None if undo else pulumi.ResourceHookBinding(on_error=[_error_hook(name, host, access)])
     return remote.Command(
         name,
-        connection=connection,
+        connection=connection(host, access),
         create=LAUNCHER,
         delete=RESET_LAUNCHER if undo else None,
         stdin=hidden,
         logging=remote.Logging.NONE,
         add_previous_output_in_env=False,
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=["stdout", "stderr"])),
+        opts=pulumi.ResourceOptions.merge(
+            opts, pulumi.ResourceOptions(additional_secret_outputs=["stdout", "stderr"], hooks=hooks)
+        ),
     )

@@ -39,9 +39,18 @@ def test_every_wait_is_a_known_poll() -> None:
     assert waits == [f"{path}: {line}" for path, line in POLLS.items()]
 
 
-@pytest.mark.parametrize("pattern", [r"\|\|\s*(true|:)\s*(#|$|\))", r"except[^:]*:\s*pass\b", r"on_error=|ErrorHook"])
-def test_no_error_is_swallowed_and_no_write_repeated(pattern: str) -> None:
+@pytest.mark.parametrize("pattern", [r"\|\|\s*(true|:)\s*(#|$|\))", r"except[^:]*:\s*pass\b"])
+def test_no_error_is_swallowed(pattern: str) -> None:
     assert not lines_with(pattern, *DEPLOYS)
+
+
+def test_no_write_is_repeated() -> None:
+    # an error hook may have the failed write repeated by returning True: the only one there is cannot (mypy), it explains the error
+    assert lines_with(r"\bErrorHookArgs|on_error=|error_hook\(", *DEPLOYS) == [
+        "components/remote.py: def _error_hook(name: str, host: Host, access: HostAccess) -> pulumi.ErrorHook:",
+        "components/remote.py: def tell(failure: pulumi.ErrorHookArgs) -> Literal[False]:",
+        "components/remote.py: hooks = None if undo else pulumi.ResourceHookBinding(on_error=[_error_hook(name, host, access)])",
+    ]
 
 
 def test_files_stay_readable_in_one_sitting() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from mlops.rehearsal.run.derive import SshKey
 from mlops.rehearsal.run.engine import Engine, Operation
 from mlops.rehearsal.run.outside import TOOLS, install_plugins
 from mlops.tools import resolve
@@ -15,6 +16,7 @@ from mlops.tools.shell import link_folder
 pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).parents[1]
+KEY = SshKey.generate().private
 NO_CHECKPOINTS = {"PULUMI_SKIP_CHECKPOINTS": "true"}
 
 
@@ -52,3 +54,21 @@ def test_a_preview_shows_every_resource_of_every_layer_and_up_wants_the_secrets_
     assert not {name: layer.done for name, layer in up.progress.layers.items() if name != "stack"}, (
         "nothing before the first resource"
     )
+
+
+def test_a_secret_in_clear_text_and_a_misspelt_namespace_end_the_preview(engine: Engine) -> None:
+    engine.run(
+        "config", "set", "--path", "onprem-mlops:hosts.access.key", "-s", engine.stack, folder=engine.home / "project", stdin=KEY
+    )
+    preview, text = run(engine, "preview")
+    assert preview.exit_code != 0
+    assert "hosts.access.key" in text
+    assert "--secret" in text
+    assert KEY.splitlines()[1] not in text
+    assert "Traceback" not in text
+
+    engine.run("config", "rm", "--path", "onprem-mlops:hosts.access.key", "-s", engine.stack, folder=engine.home / "project")
+    engine.run("config", "set", "onprem_mlops:domain", "x.example", "-s", engine.stack, folder=engine.home / "project")
+    preview, text = run(engine, "preview")
+    assert preview.exit_code != 0
+    assert "onprem_mlops:domain" in text

@@ -6,7 +6,6 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_random as random
@@ -14,8 +13,8 @@ from pulumi_command import remote
 
 from components.cluster.cluster import Cluster
 from components.outputs import LayerOutputs
-from components.proxy import ProxyAccess
-from components.remote import connection, remote_step
+from components.proxy import ProxyAccess, environment_lines
+from components.remote import remote_step
 from mlops.hosts import launch_configuration
 from mlops.settings import Host, Hosts, MicroK8sCluster, Network
 
@@ -87,28 +86,27 @@ class MicroK8s(Cluster):
 
     def _install(self, node: Host, token: pulumi.Output[str] | None) -> remote.Command:
         args = self._args
-        names = sorted({item for host in args.hosts.control_planes for item in (host.name, str(host.address))})
 
-        def configuration(known: Mapping[str, Any]) -> str:
+        def configuration(known_token: str | None) -> str:
             return launch_configuration(
                 pod_cidr=str(args.network.pod_cidr),
                 service_cidr=str(args.network.service_cidr),
-                api_server_names=names,
+                api_server_names=[node.name, str(node.address)],
                 dns_servers=[str(server) for server in args.network.dns_servers],
-                proxy_environment=known["proxy"],
-                cluster_token=known["token"],
+                cluster_token=known_token,
             )
 
         # The other hosts get no token: their own addons and tokens end with the join.
-        text = pulumi.Output.all(proxy=args.proxy.environment, token=token).apply(configuration)
+        text = configuration(None) if token is None else token.apply(configuration)
         values: dict[str, pulumi.Input[str]] = {
             "CHANNEL": args.settings.channel,
             "LAUNCH_CONFIGURATION": text,
+            "CONTAINERD_ENVIRONMENT": args.proxy.environment.apply(environment_lines),
             "WAIT_SECONDS": str(INSTALL_WAIT_SECONDS),
-            "PROXY_PASSWORD": args.proxy.password,
+            **args.proxy.secrets,
             "TOKEN": token if token is not None else "",
         }
-        return self._step(node, "microk8s", values, secrets=("PROXY_PASSWORD", "TOKEN"), after=[args.after[node.name]])
+        return self._step(node, "microk8s", values, secrets=(*args.proxy.secrets, "TOKEN"), after=[args.after[node.name]])
 
     def _step(
         self,
@@ -122,7 +120,8 @@ class MicroK8s(Cluster):
         return remote_step(
             f"{self._name}-{node.name}-{step}",
             step,
-            connection=connection(node, self._args.hosts.access_of(node)),
+            host=node,
+            access=self._args.hosts.access_of(node),
             values={"HOST_NAME": node.name, **values},
             secrets=secrets,
             undo=self._args.hosts.on_destroy == "reset",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import remote
 
-from components.proxy import ProxyAccess
-from components.remote import connection, remote_step
+from components.proxy import ProxyAccess, environment_lines
+from components.remote import remote_step
 from mlops.settings import Hosts
 
 MIN_FREE_KIB = 20 * 1024 * 1024
@@ -46,27 +46,24 @@ class PreparedHosts(pulumi.ComponentResource):
             node.name: remote_step(
                 f"{name}-{node.name}-prepare",
                 "prepare",
-                connection=connection(node, args.hosts.access_of(node)),
+                host=node,
+                access=args.hosts.access_of(node),
                 values={
                     "HOST_NAME": node.name,
                     "OS_FAMILY": node.os_family,
                     "MIN_FREE_KIB": str(MIN_FREE_KIB),
                     "CERTIFICATES": args.trust_bundle,
-                    "PROXY_ENVIRONMENT": args.proxy.environment.apply(_environment_lines),
+                    "PROXY_ENVIRONMENT": args.proxy.environment.apply(environment_lines),
                     "APT_PROXY_CONFIGURATION": args.proxy.environment.apply(_apt_configuration),
-                    "PROXY_PASSWORD": args.proxy.password,
+                    **args.proxy.secrets,
                 },
-                secrets=("PROXY_PASSWORD",),
+                secrets=tuple(args.proxy.secrets),
                 undo=args.hosts.on_destroy == "reset",
                 opts=pulumi.ResourceOptions(parent=self),
             )
             for node in args.hosts.nodes
         }
         self.register_outputs({"hosts": sorted(self.prepared)})
-
-
-def _environment_lines(variables: Mapping[str, str]) -> str:
-    return "\n".join(f'{name}="{value}"' for name, value in sorted(variables.items()))
 
 
 def _apt_configuration(variables: Mapping[str, str]) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
-from mlops.cli.app import app
 from mlops.errors import UserError
 
 
@@ -14,8 +15,21 @@ def main() -> None:
     A wrong command line ends with exit code 2. Anything else that goes wrong is a bug of ours and keeps its traceback.
     """
     try:
+        # whoever imports the package for its version alone needs no command line
+        from mlops.cli.app import app  # noqa: PLC0415
+
         app(prog_name="mlops")
+        sys.stdout.flush()
     except UserError as error:
         sys.stdout.flush()
         print(error, file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:  # during an import, before a command has its own way to end
+        sys.exit(130)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EPIPE}:
+            raise
+        # standard output is full, or nobody reads it any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"mlops: {error.strerror}", file=sys.stderr)
         sys.exit(1)

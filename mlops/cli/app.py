@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -45,6 +46,16 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def options() -> None:
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(version("onprem-mlops"))
+        raise typer.Exit
+
+
+@app.callback(context_settings={"help_option_names": ["-h", "--help"]})
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """Turns bare hosts into a complete, private MLOps platform: everything around `pulumi up`."""

@@ -16,21 +16,10 @@ STEP_TIMEOUT_SECONDS = 1800
 _VALUE_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
-def _launcher(action: str) -> str:
-    # Plain sh, since the login shell is the host's choice. `timeout` on the host: Pulumi's own time limits do not end a
-    # remote command.
-    # Short, because every failure prints it.
-    return (
-        f'r="timeout -k 30 {STEP_TIMEOUT_SECONDS} bash -s -- {action}"; [ "$(id -u)" = 0 ] && exec $r; '
-        "sudo -n true </dev/null && exec sudo -n $r; "
-        'echo "onprem-mlops: $(id -un)@$(hostname) needs root; add to sudoers: $(id -un) ALL=(ALL) NOPASSWD: ALL" >&2; exit 77'
-    )
+LAUNCHER = "bash -s -- apply"
+"""Command line that runs a composed script: short and the same for every step, because an error text repeats it."""
 
-
-LAUNCHER = _launcher("apply")
-"""Command line that runs a composed script as root; the same for every step, so that an error text never holds a value."""
-
-RESET_LAUNCHER = _launcher("reset")
+RESET_LAUNCHER = "bash -s -- reset"
 """As :data:`LAUNCHER`, undoing the step."""
 
 
@@ -48,7 +37,8 @@ def compose(step: str, *, values: dict[str, str], secrets: tuple[str, ...] = ())
         secrets: names of the values that are masked in error messages.
 
     Returns:
-        A bash script. It ends with the call of ``main``, so that a transfer cut short runs nothing.
+        A bash script: its head becomes root, the rest is the step. It ends with the call of ``main``, so that a transfer cut
+        short runs nothing.
 
     Raises:
         ValueError: an unknown step, a name that is no upper-case shell name, or a secret without a value.
@@ -60,7 +50,8 @@ def compose(step: str, *, values: dict[str, str], secrets: tuple[str, ...] = ())
     if wrong or set(secrets) - set(values):
         message = f"step {step}: not shell names: {wrong}; secrets without a value: {sorted(set(secrets) - set(values))}"
         raise ValueError(message)
+    head = [f"STEP={step} STEP_TIMEOUT_SECONDS={STEP_TIMEOUT_SECONDS}", _script("root")]
     lines = [f"{name}={shlex.quote(value)}" for name, value in {"STEP": step, **values}.items()]
     lines.append(f"SECRETS=({' '.join(secrets)})")
     # </dev/null: no program of the step may read on in the script itself
-    return "\n".join([_script("lib"), *lines, _script(step), '{ main "$@"; exit; } </dev/null', ""])
+    return "\n".join([*head, _script("lib"), *lines, _script(step), '{ main "$@"; exit; } </dev/null', ""])

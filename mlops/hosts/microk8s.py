@@ -7,7 +7,7 @@ one, so the DNS settings that stand in that one are repeated here; without them 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import yaml
 
@@ -22,7 +22,6 @@ def launch_configuration(
     service_cidr: str,
     api_server_names: Sequence[str],
     dns_servers: Sequence[str] = (),
-    proxy_environment: Mapping[str, str] | None = None,
     cluster_token: str | None = None,
 ) -> str:
     """The launch configuration of one node, as YAML text.
@@ -30,9 +29,9 @@ def launch_configuration(
     Args:
         pod_cidr: network of the pods, e.g. ``10.1.0.0/16``.
         service_cidr: network of the Services, e.g. ``10.152.183.0/24``.
-        api_server_names: further names and addresses in the API server's certificate.
+        api_server_names: further names and addresses in this node's API server certificate; its own, so that a node more
+            changes nothing on the others.
         dns_servers: servers the cluster's DNS forwards to; empty means those of the host.
-        proxy_environment: variables that containerd is started with.
         cluster_token: 32 characters; only for the first node, which starts the addons and lets others join by this token.
 
     Returns:
@@ -50,8 +49,6 @@ def launch_configuration(
         # the certificate template names 10.152.183.1 only, so the first address of another service network is added
         "extraSANs": sorted({*api_server_names, str(services[1])}),
     }
-    if proxy_environment:
-        document["extraContainerdEnv"] = dict(proxy_environment)
     if cluster_token is not None:
         dns: dict[str, object] = {"name": "dns"}
         if dns_servers:

@@ -14,7 +14,7 @@ from mlops.settings.report import Origin, SettingsError
 from mlops.settings.secret import MissingSecret, Secret, SecretState
 from mlops.settings.site import CLUSTER_DOMAIN, Site
 from mlops.settings.sources import Sources
-from mlops.settings.stackfile import NAMESPACE, site_files
+from mlops.settings.stackfile import NAMESPACE, is_misspelt, site_files
 from mlops.settings.trust import CorporateAuthority, OwnAuthority, Trust
 from mlops.settings.types import AddressRange
 
@@ -42,6 +42,7 @@ __all__ = [
     "Sources",
     "Trust",
     "decode_config",
+    "is_misspelt",
     "parse_site",
     "read_site_file",
     "site_files",

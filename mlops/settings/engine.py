@@ -86,5 +86,7 @@ def _refused(stderr: str, stack: str) -> Problem:
         return Problem(
             where, f"no stack named {stack}", "a stack that exists", f"`pulumi stack init {stack}`, or check `pulumi whoami -v`"
         )
+    if "PULUMI_ACCESS_TOKEN" in stderr:
+        return Problem(where, "no place for the state is chosen", "a backend", "e.g. `pulumi login file:///srv/mlops-state`")
     words = next((line.removeprefix("error: ") for line in stderr.splitlines() if line.startswith("error: ")), "no reason given")
     return Problem(where, words, "an engine that reads the stack's configuration")

@@ -37,7 +37,7 @@ class Access(Section):
         default_factory=Secret.missing, description="SSH private key for the hosts, without passphrase (secret)."
     )
     wait_seconds: Annotated[int, Field(strict=True, ge=1, le=3600)] = Field(
-        default=300, description="Seconds to wait for a host that does not answer, e.g. while it reboots, before the run fails."
+        default=120, description="Seconds to wait for a host that does not answer, e.g. while it reboots, before the run fails."
     )
     bastion: Bastion | None = Field(default=None, description="Jump host in front of the hosts; left out when there is none.")
 

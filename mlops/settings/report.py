@@ -159,7 +159,7 @@ def _unknown_key(spot: Spot) -> Finding:
     # The value is not shown: it may well be a secret whose key is mistyped.
     key = str(spot.path[-1])
     known = keys_of(spot.owner) if spot.owner else []
-    mend = _suggestion(key, known) or "take it out"
+    mend = "write the keys out: the engine knows no YAML merge" if key == "<<" else _suggestion(key, known) or "take it out"
     return Finding(spot.path, f"the unknown key `{key}`", f"the keys {', '.join(known)}", mend, unknown_key=True)
 
 
@@ -173,9 +173,10 @@ def _type_advice(spot: Spot, value: object) -> str:
     if isinstance(value, Sealed):
         return "write it in plain text: this setting is not a secret"
     if spot.annotation is str and isinstance(value, int | float):
-        return f"put it in quotes: '{str(value).lower()}'"
+        # the one number with a point that people write is a channel without its risk: quotes alone would not mend it
+        return "write a text of that form" if isinstance(value, float) else f"put it in quotes: '{str(value).lower()}'"
     if spot.annotation is int and isinstance(value, str) and value.isdigit():
-        return f"write it without quotes: {value}"
+        return f"write it as a plain number, without quotes: {int(value)}"
     allowed = spot.allowed
     if isinstance(value, str) and allowed.startswith("one of "):
         return _suggestion(value, allowed.removeprefix("one of ").split(", "))

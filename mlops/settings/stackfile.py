@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 import yaml
@@ -18,6 +19,7 @@ ENGINE_KEYS = ("config", "environment", "encryptionsalt", "encryptedkey", "secre
 
 # No setting lies deeper than half of this; an alias to a value around it would lead down for ever.
 _DEEPEST = 16
+_MOST_NODES = 20_000
 
 KeyPath = tuple[str | int, ...]
 
@@ -40,12 +42,14 @@ class StackFile:
         values: section -> value as written; encrypted values are :class:`Sealed`.
         lines: path of a value inside `values` -> its line, counted from 1.
         problems: what is wrong with the file as such.
+        nodes: values read so far, those behind an alias each time.
     """
 
     path: Path
     values: dict[str, object] = field(default_factory=dict)
     lines: dict[KeyPath, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    nodes: int = 0
 
     def complain(self, line: int, what: str, found: str, allowed: str, mend: str = "") -> None:
         """Note a problem at a line."""
@@ -130,8 +134,19 @@ def _read_config(file: StackFile, node: yaml.Node) -> None:
             section = key.removeprefix(_PREFIX)
             file.lines[section,] = value.start_mark.line + 1
             file.values[section] = _plain(file, value, (section,))
+        elif is_misspelt(key):
+            section = key.partition(":")[2]
+            file.complain(
+                value.start_mark.line + 1, key, f"the key `{key}`", f"keys below `{_PREFIX}`", f"write `{_PREFIX}{section}:`"
+            )
         elif ":" not in key:
             file.complain(value.start_mark.line + 1, key, f"the key `{key}`", "keys with a namespace", f"write `{_PREFIX}{key}:`")
+
+
+def is_misspelt(key: str) -> bool:
+    """Whether a configuration key looks like one of ours in a namespace that is not ours: the program would never see it."""
+    namespace, colon, _ = key.partition(":")
+    return bool(colon) and namespace != NAMESPACE and bool(get_close_matches(namespace.lower(), (NAMESPACE, "mlops"), cutoff=0.75))
 
 
 def _entries(file: StackFile, node: yaml.MappingNode, path: KeyPath) -> list[tuple[str, yaml.Node]]:
@@ -153,6 +168,13 @@ def _entries(file: StackFile, node: yaml.MappingNode, path: KeyPath) -> list[tup
 
 def _plain(file: StackFile, node: yaml.Node, path: KeyPath) -> object:
     """The value of a node. Scalars follow YAML 1.2, as the engine reads them: `yes` and `1:30` are text."""
+    file.nodes += 1
+    if file.nodes > _MOST_NODES:  # a few aliases of aliases are enough for millions
+        if file.nodes == _MOST_NODES + 1:
+            file.complain(
+                node.start_mark.line + 1, dotted(path[:1]), f"more than {_MOST_NODES} values", "a site file of usual size"
+            )
+        return None
     if len(path) > _DEEPEST:
         file.complain(node.start_mark.line + 1, dotted(path[:1]), "a value inside itself, or nested without end", "a plain value")
         return None

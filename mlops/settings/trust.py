@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag
 
 from mlops.settings.secret import FromFile, Secret
 from mlops.settings.section import Section, kind_of_value
-from mlops.settings.types import CertificateChainPem, CertificatePem, Epoch, Text
+from mlops.settings.types import CertificateChainPem, CertificatePem, Epoch, Organization
 
 _EPOCH = "Number of the present authority, from 1; one more makes a new one and keeps trusting the old one for one epoch."
 
@@ -17,7 +17,7 @@ class OwnAuthority(Section):
     """A root of the platform's own, made at the first deployment; its key stays in the encrypted state."""
 
     kind: Literal["own"] = Field(description="The platform makes its own root and intermediate.")
-    organization: Text = Field(description="Organisation named in the certificates.")
+    organization: Organization = Field(description="Organisation named in the certificates.")
     epoch: Epoch = Field(default=1, description=_EPOCH)
 
 

@@ -88,12 +88,17 @@ UserName = Annotated[str, _matching(_USER), _text(_USER, "ubuntu"), Hint("a Linu
 _EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
 Email = Annotated[str, _matching(_EMAIL), _text(_EMAIL, "ops@example.org"), Hint("an e-mail address, e.g. ops@example.org")]
 _FREE = r"\S(.*\S)?"
+_SUBJECT = r"\S(.{0,62}\S)?"
+# RFC 5280, ub-organization-name
+Organization = Annotated[
+    str, _matching(_SUBJECT), _text(_SUBJECT, "Example Ltd"), Hint("one line of text, not empty, at most 64 characters")
+]
 Text = Annotated[str, _matching(_FREE), _text(_FREE, "Example Ltd"), Hint("one line of text, not empty, no space around it")]
 FilePath = Annotated[
     str, _matching(_FREE), _text(_FREE, "/srv/mlops-bundle"), Hint("a path on the machine that deploys, e.g. /srv/mlops-bundle")
 ]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
-Epoch = Annotated[int, Field(strict=True, ge=1)]
+Epoch = Annotated[int, Field(strict=True, ge=1, le=9999)]
 
 
 def _channel(value: str) -> str:
@@ -109,12 +114,22 @@ def _channel(value: str) -> str:
         raise RefusedError("a channel of one Kubernetes minor version: `latest` moves to the next by itself", "write 1.35/stable")
     if not re.fullmatch(_CHANNEL, value):
         raise RefusedError
+    if track not in SUPPORTED_TRACKS:
+        raise RefusedError(
+            f"a channel of Kubernetes {', '.join(SUPPORTED_TRACKS)}, for which the other parts are made", "write 1.35/stable"
+        )
     return value
 
 
+SUPPORTED_TRACKS = ("1.33", "1.34", "1.35")
+"""cert-manager 1.20 supports 1.32 to 1.35 (docs/decisions/0002); 1.33 is the oldest that MicroK8s still carries."""
+
 _CHANNEL = r"1\.[0-9]{2}/(stable|candidate|beta|edge)"
 SnapChannel = Annotated[
-    str, AfterValidator(_channel), _text(_CHANNEL, "1.35/stable"), Hint("TRACK/RISK of the microk8s snap, e.g. 1.35/stable")
+    str,
+    AfterValidator(_channel),
+    _text(_CHANNEL, "1.35/stable"),
+    Hint("TRACK/RISK of the microk8s snap, e.g. 1.35/stable"),
 ]
 
 # --- addresses --------------------------------------------------------------------------------------------------------------

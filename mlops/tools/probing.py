@@ -69,9 +69,10 @@ class Candidates:
 
     def __post_init__(self) -> None:
         try:
-            self._known = json.loads(self.memory.read_text(encoding="utf-8"))
+            known = json.loads(self.memory.read_text(encoding="utf-8"))
         except (OSError, ValueError):  # none yet, or a broken one: costs a probe, nothing else
-            self._known = {}
+            known = {}
+        self._known = known if isinstance(known, dict) else {}
 
     def of(self, pin: Pin) -> Iterator[Candidate]:
         """Yields each program of the pin's name once, PATH's order first."""

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from mlops.errors import Problem, UserError
 from mlops.tools.cache import Cache
 from mlops.tools.progress import Progress
 from mlops.tools.resolver import Tool, resolve
@@ -48,8 +49,12 @@ def link_folder(tools: Iterable[Tool], root: Path) -> Path:
     digest = hashlib.sha256("\0".join(map(str, sorted(links.values()))).encode()).hexdigest()[:12]
     folder = root / digest
     if not folder.exists():
-        root.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=root, prefix=".made-"))
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            made = Path(tempfile.mkdtemp(dir=root, prefix=".made-"))
+        except OSError as error:
+            problem = Problem(str(root), error.strerror or str(error), "a folder that can be written", "set MLOPS_CACHE_DIR to one")
+            raise UserError("The folder of links to external programs cannot be made.", [problem]) from error
         try:
             made.chmod(0o755)
             for name, target in links.items():

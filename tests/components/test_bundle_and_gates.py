@@ -16,7 +16,7 @@ from components.cluster import Cluster
 from components.gates import Answer, GateError, describe_failure, judge, prove
 from components.outputs import LayerOutputs, export_outputs
 from mlops.ordering import ObjectRef, RestPath, WebhookAnswers, build_graph, parse_documents
-from tests.components.recording import Registered, record
+from tests.components.recording import Registered, Registration, record
 
 MANIFEST = """
 apiVersion: v1
@@ -106,9 +106,19 @@ def test_only_guarded_objects_have_a_gate_and_it_holds_for_updates_too(registere
 
 def test_kinds_that_the_provider_does_not_await_are_annotated(registered: Registered) -> None:
     crd = registered.one("b/CustomResourceDefinition/things.example.org")
-    assert crd.inputs["metadata"]["annotations"] == {"pulumi.com/waitFor": "condition=Established"}
-    assert registered.one("b/Service/guard/guard").inputs["metadata"]["annotations"] == {"pulumi.com/skipAwait": "true"}
-    assert "annotations" not in registered.one("b/Deployment/guard/guard").inputs["metadata"]
+    assert crd.inputs["metadata"]["annotations"]["pulumi.com/waitFor"] == "condition=Established"
+    assert registered.one("b/Service/guard/guard").inputs["metadata"]["annotations"]["pulumi.com/skipAwait"] == "true"
+    ours = {name for item in registered.all for name in annotations_of(item) if name.startswith("pulumi.com/")}
+    assert ours == {"pulumi.com/waitFor", "pulumi.com/skipAwait", "pulumi.com/patchFieldManager"}
+
+
+def test_every_object_has_one_field_manager_so_that_a_create_cut_short_can_be_made_again(registered: Registered) -> None:
+    objects = [item for item in registered.all if item.type.startswith("kubernetes:")]
+    assert {annotations_of(item)["pulumi.com/patchFieldManager"] for item in objects} == {"onprem-mlops"}
+
+
+def annotations_of(item: Registration) -> dict[str, str]:
+    return (item.inputs.get("metadata") or {}).get("annotations") or {}
 
 
 def test_values_of_a_secret_object_are_secret(registered: Registered) -> None:

@@ -12,7 +12,7 @@ import yaml
 from components.cluster import ExistingCluster, ExistingClusterArgs, MicroK8s, MicroK8sArgs
 from components.hosts import PreparedHosts, PreparedHostsArgs
 from components.proxy import proxy_access
-from components.remote import dial_attempts
+from components.remote import dial_attempts, explain
 from components.trust import CaChain, CaChainArgs
 from mlops.rehearsal.run.derive import SshKey
 from mlops.settings import ExistingCluster as ExistingClusterSettings
@@ -185,3 +185,77 @@ def test_refused_connections_are_retried_as_long_as_the_settings_say(patience: i
     attempts = dial_attempts(patience)
     waits = [min(0.1 * 1.5**n, 5.0) for n in range(1, attempts)]
     assert sum(waits) >= patience > sum(waits[:-1])
+
+
+@pytest.mark.parametrize(
+    ("error", "parts"),
+    [
+        ("after 9 failed attempts: ssh: handshake failed: ssh: host key mismatch", ("ssh-ed25519 ", "ssh-keyscan -p 22")),
+        (
+            (
+                "after 9 failed attempts: ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], "
+                "no supported methods remain"
+            ),
+            ("user ubuntu may log in with hosts.access.key", "~ubuntu/.ssh/authorized_keys"),
+        ),
+        (
+            "after 9 failed attempts: dial tcp 192.168.40.11:22: connect: no route to host",
+            ("(hosts.access.waitSeconds)", "switch the host on"),
+        ),
+        ("after 9 failed attempts: dial tcp 192.168.40.11:22: i/o timeout", ("hosts.access.waitSeconds",)),
+        ('wait: remote command exited without exit status or exit signal: running "bash -s -- apply":\n', ("run pulumi up again",)),
+    ],
+)
+def test_a_failed_connection_is_explained(error: str, parts: tuple[str, ...]) -> None:
+    hosts = site("baremetal").hosts
+    assert hosts is not None
+    problem = str(explain(error, hosts.nodes[0], hosts.access_of(hosts.nodes[0])))
+    for part in ("host metal1 (ubuntu@192.168.40.11 port 22)", "found:", "allowed:", "mend:", *parts):
+        assert part in problem
+    assert "PRIVATE KEY" not in problem
+
+
+def test_what_a_step_tells_itself_is_left_as_it_is() -> None:
+    hosts = site("baremetal").hosts
+    assert hosts is not None
+    error = (
+        'Process exited with status 1: running "bash -s -- apply":\nonprem-mlops: host metal1 (step prepare) is not as it must be:'
+    )
+    assert explain(error, hosts.nodes[0], hosts.access_of(hosts.nodes[0])) is None
+
+
+def test_a_failure_behind_a_bastion_names_both() -> None:
+    hosts = site("corporate").hosts
+    assert hosts is not None
+    access = hosts.access_of(hosts.nodes[0])
+    assert access.bastion is not None
+    error = "proxy: after 9 failed attempts: ssh: handshake failed: ssh: host key mismatch"
+    problem = explain(error, hosts.nodes[0], access)
+    assert problem is not None
+    assert str(access.bastion.address) in problem.where
+    assert "the provider does not say which" in problem.found
+
+
+def test_growing_the_cluster_changes_nothing_on_hosts_that_are_there() -> None:
+    def fewer(values: dict[str, Any]) -> None:
+        values["hosts"]["nodes"] = values["hosts"]["nodes"][:1]
+
+    small, large = site("baremetal", fewer), site("baremetal")
+    before, after = record(lambda: build(small)), record(lambda: build(large))
+    name = f"cluster-{names_of(small)[0]}-microk8s"
+    assert before.one(name).inputs["stdin"] == after.one(name).inputs["stdin"]
+
+
+def test_a_new_proxy_password_leaves_the_launch_configuration_alone_and_is_masked_in_both_forms() -> None:
+    def proxy(password: str) -> str:
+        def change(values: dict[str, Any]) -> None:
+            values["proxy"] |= {"username": "svc", "password": password}
+
+        settings = site("corporate", change)
+        return str(record(lambda: build(settings)).one("cluster-corp1-microk8s").inputs["stdin"])
+
+    one, other = proxy("p@ss/one"), proxy("p@ss/two")
+    line = next(line for line in one.splitlines() if line.startswith("LAUNCH_CONFIGURATION="))
+    assert line in other.splitlines()
+    assert "PROXY_PASSWORD_IN_URL=p%40ss%2Fone" in one
+    assert "SECRETS=(PROXY_PASSWORD PROXY_PASSWORD_IN_URL TOKEN)" in one

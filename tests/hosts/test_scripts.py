@@ -98,15 +98,35 @@ def test_a_file_is_written_whole_and_only_when_it_differs(tmp_path: Path) -> Non
     assert [entry.name for entry in path.parent.iterdir()] == ["file"], "no temporary file stays"
 
 
-def test_the_launcher_tells_a_user_without_sudo_what_to_do(tmp_path: Path) -> None:
-    for name, text in {"id": 'if [ "$1" = -u ]; then echo 1000; else echo bob; fi', "sudo": "exit 1"}.items():
+def as_user(tmp_path: Path, sudo: str, step: str) -> subprocess.CompletedProcess[str]:
+    """Runs a composed script as user bob, whose sudo does what is given; ``step`` takes the place of the step's own work."""
+    for name, text in {"id": 'if [ "$1" = -u ]; then echo 1000; else echo bob; fi', "sudo": sudo}.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(["sh", "-c", LAUNCHER], input="echo ran", capture_output=True, text=True, check=False, env=environment)
+    script = compose("describe", values={"HOST_NAME": "node1"}).replace('{ main "$@"; exit; } </dev/null', step)
+    return subprocess.run(["sh", "-c", LAUNCHER], input=script, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_a_user_without_sudo_is_told_what_to_do(tmp_path: Path) -> None:
+    done = as_user(tmp_path, "exit 1", "echo ran")
     assert done.returncode == 77
-    assert "needs root; add to sudoers: bob" in done.stderr
-    assert "NOPASSWD" in done.stderr
+    assert "found: user bob, who may not use sudo without a password" in done.stderr
+    assert "mend: in /etc/sudoers.d/bob on the host: bob ALL=(ALL) NOPASSWD: ALL" in done.stderr
+    assert "ran" not in done.stdout
+
+
+def test_the_head_hands_on_the_action_and_the_exit_code_and_reads_nothing_of_the_step(tmp_path: Path) -> None:
+    done = as_user(tmp_path, 'shift; exec "$@"', 'echo "ran $1"; exit 5')
+    assert (done.returncode, done.stdout, done.stderr) == (5, "ran apply\n", "")
+
+
+def test_a_step_that_is_killed_does_not_end_without_a_word(tmp_path: Path) -> None:
+    done = as_user(tmp_path, 'shift; exec "$@"', "kill -9 $$\necho not reached")
+    assert done.returncode == 137
+    assert "step describe) was ended half way" in done.stderr
+    assert "mend:" in done.stderr
+    assert "not reached" not in done.stdout
 
 
 def test_the_launch_configuration_repeats_the_dns_settings_of_the_built_in_one() -> None:
@@ -115,7 +135,6 @@ def test_the_launch_configuration_repeats_the_dns_settings_of_the_built_in_one()
         service_cidr="10.99.0.0/24",
         api_server_names=["node1", "192.0.2.1"],
         dns_servers=["192.0.2.53", "192.0.2.54"],
-        proxy_environment={"HTTPS_PROXY": "http://proxy:3128"},
         cluster_token="t" * 32,
     )
     document = yaml.safe_load(text)
@@ -124,9 +143,22 @@ def test_the_launch_configuration_repeats_the_dns_settings_of_the_built_in_one()
     assert document["extraSANs"] == ["10.99.0.1", "192.0.2.1", "node1"]
     assert document["addons"] == [{"name": "dns", "args": ["192.0.2.53,192.0.2.54"]}]
     assert document["persistentClusterToken"] == "t" * 32
-    assert document["extraContainerdEnv"] == {"HTTPS_PROXY": "http://proxy:3128"}
 
 
 def test_a_joining_node_starts_no_addons_and_knows_no_token() -> None:
     document = yaml.safe_load(launch_configuration(pod_cidr="10.1.0.0/16", service_cidr="10.152.183.0/24", api_server_names=[]))
-    assert not {"addons", "persistentClusterToken", "extraContainerdEnv"} & set(document)
+    assert not {"addons", "persistentClusterToken"} & set(document)
+
+
+def test_our_block_in_a_file_of_others_comes_changes_and_goes(tmp_path: Path) -> None:
+    path = tmp_path / "environment"
+    path.write_text("PATH=/bin\n", encoding="utf-8")
+    first = library(
+        f"CHANGED=no; write_block {path} 0644 'A=1'; echo $CHANGED; CHANGED=no; write_block {path} 0644 'A=1'; echo $CHANGED"
+    )
+    assert first.stdout == "yes\nno\n"
+    assert path.read_text() == "PATH=/bin\n# onprem-mlops: begin\nA=1\n# onprem-mlops: end\n"
+    library(f"write_block {path} 0644 'A=2'")
+    assert "A=1" not in path.read_text()
+    library(f"write_block {path} 0644 ''")
+    assert path.read_text() == "PATH=/bin\n"

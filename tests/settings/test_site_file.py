@@ -204,3 +204,18 @@ def test_values_of_the_engine_get_their_lines_from_the_file(tmp_path: Path) -> N
     with pytest.raises(SettingsError, match=r"stack test onprem-mlops:network\.podCidr"):
         parse_site(values, origin=Origin(stack="test", file=path, from_engine=True))
     assert parse_site(good(), origin=Origin(stack="test", file=path, from_engine=True)).name == "test"
+
+
+@pytest.mark.parametrize("key", ["onprem_mlops:proxy", "mlops:name", "onprem-mlop:trust", "OnPrem-MLOps:trust"])
+def test_a_misspelt_namespace_is_no_silent_setting(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "Pulumi.x.yaml"
+    path.write_text(f"config:\n  {key}: x\n  pulumi:disable-default-providers: ['*']\n  aws:region: x\n", encoding="utf-8")
+    file = read_stack_file(path)
+    assert [problem.found for problem in file.problems] == [f"the key `{key}`"]
+
+
+def test_aliases_of_aliases_end_soon(tmp_path: Path) -> None:
+    path = tmp_path / "Pulumi.x.yaml"
+    levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 9)]
+    path.write_text("config:\n  onprem-mlops:hosts:\n" + "".join(f"    {level}\n" for level in levels), encoding="utf-8")
+    assert any("more than" in problem.found for problem in read_stack_file(path).problems)

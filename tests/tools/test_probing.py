@@ -55,8 +55,9 @@ def test_candidates_come_in_the_order_of_path_and_each_is_asked_once(tmp_path: P
     assert (tmp_path / "a" / "asked").read_text() == "x\n"
     put(first, script("0.22"))
     assert look()[0] == Candidate(first, "0.22")
-    (tmp_path / "probes.json").write_text("{broken")
-    assert look()[0] == Candidate(first, "0.22")
+    for broken in ("{broken", "[1]"):
+        (tmp_path / "probes.json").write_text(broken)
+        assert look()[0] == Candidate(first, "0.22")
 
 
 def test_the_folder_of_engine_plugins_is_looked_into(tmp_path: Path, make_pin: MakePin) -> None:

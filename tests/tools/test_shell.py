@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mlops.errors import UserError
 from mlops.tools import shell as module
 from mlops.tools.resolver import Tool
 from mlops.tools.shell import environment, link_folder, shell_exports
@@ -65,3 +66,11 @@ def test_exports_survive_the_shell(value: str, tmp_path: Path) -> None:
     )
     assert told.stdout.decode() == value
     assert not list(tmp_path.iterdir())
+
+
+def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder", encoding="utf-8")
+    with pytest.raises(UserError) as failure:
+        link_folder([], blocked / "bin")
+    assert "MLOPS_CACHE_DIR" in str(failure.value)

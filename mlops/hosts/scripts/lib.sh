@@ -88,8 +88,20 @@ write_file() {
     return 0
   fi
   chmod "$mode" "$temporary"
+  if [ -f "$path" ]; then chown --reference="$path" "$temporary"; fi
   mv -f "$temporary" "$path"
   CHANGED=yes
+}
+
+# write_block PATH MODE TEXT: our lines between two marks at the end of a file that others write to, too; an empty text takes them away.
+write_block() {
+  local path="$1" mode="$2" text="$3" start='# onprem-mlops: begin' end='# onprem-mlops: end' others=''
+  if [ -f "$path" ]; then others=$(sed "/^${start}\$/,/^${end}\$/d" "$path"); fi
+  if [ -n "$text" ]; then
+    write_file "$path" "$mode" <<<"${others:+$others$'\n'}${start}"$'\n'"${text}"$'\n'"${end}"
+  elif [ -f "$path" ] && grep -qx "$start" "$path"; then
+    write_file "$path" "$mode" <<<"$others"
+  fi
 }
 
 # install_packages NAME...: Debian packages that are missing, nothing when all are there.

@@ -1,5 +1,6 @@
 # Installs MicroK8s from its pinned channel with a launch configuration and waits until it is ready.
-# Values: HOST_NAME CHANNEL LAUNCH_CONFIGURATION (YAML) WAIT_SECONDS
+# Values: HOST_NAME CHANNEL LAUNCH_CONFIGURATION (YAML) CONTAINERD_ENVIRONMENT (lines NAME="value", or empty) WAIT_SECONDS
+CONTAINERD_FILE=/var/snap/microk8s/current/args/containerd-env
 LAUNCH_FILE=/var/snap/microk8s/common/.microk8s.yaml
 WORKER_LOCK=/var/snap/microk8s/current/var/lock/clustered.lock
 APPLIED_DIGEST=/var/snap/microk8s/common/.onprem-mlops-launch.sha256
@@ -18,11 +19,19 @@ ensure_snapd() {
   fi
 }
 
-# A `snap install` that lost its caller goes on in snapd: wait for it instead of starting a second one.
+# A `snap install` that lost its caller goes on in snapd, or is being undone: wait for it instead of starting a second one.
 wait_for_running_change() {
   local change
-  change=$(snap changes 2>/dev/null 9>&- | awk '$2 == "Doing" && /microk8s/ {print $1; exit}')
+  change=$(snap changes 2>/dev/null 9>&- | awk '$2 ~ /^(Do|Doing|Undo|Undoing)$/ && /microk8s/ {id = $1} END {print id}')
   if [ -n "$change" ]; then quiet snap watch "$change"; fi
+}
+
+# In place rather than in the launch configuration, which is read only once: a proxy's password changes more often than a host is installed.
+# containers go on while their containerd restarts
+configure_containerd() {
+  CHANGED=no
+  write_block "$CONTAINERD_FILE" 0660 "$CONTAINERD_ENVIRONMENT"
+  if [ "$CHANGED" = yes ]; then quiet snap restart microk8s.daemon-containerd; fi
 }
 
 launch_digest() { printf '%s' "$LAUNCH_CONFIGURATION" | sha256sum | cut -d ' ' -f 1; }
@@ -36,8 +45,8 @@ apply() {
     fail "MicroK8s from channel $present is already installed" "channel $CHANNEL, or no MicroK8s" "set cluster.channel to $present to keep it, or remove it with its data: snap remove --purge microk8s"
   fi
   if [ -n "$present" ] && [ -f "$APPLIED_DIGEST" ] && [ "$(cat "$APPLIED_DIGEST")" != "$(launch_digest)" ]; then
-    fail 'MicroK8s runs with another launch configuration (network, proxy, DNS servers or API server names were changed after the installation)' \
-      'the launch configuration it was installed with' 'undo that change in the settings, or reinstall this host: snap remove --purge microk8s'
+    fail 'MicroK8s runs with another launch configuration: networks or DNS servers were changed in the settings after the installation' \
+      'the networks and DNS servers that it was installed with' 'undo that change in the settings; a running cluster keeps its networks'
   fi
   if [ -z "$present" ]; then
     # MicroK8s reads this file once, while it is installed (canonical/microk8s pkg/k8sinit); it holds the join token, hence root only
@@ -45,6 +54,7 @@ apply() {
     launch_digest | write_file "$APPLIED_DIGEST" 0600
     quiet snap install microk8s --classic "--channel=$CHANNEL"
   fi
+  configure_containerd
   # without the hold an automatic refresh restarts nodes at a time of its own choosing
   quiet snap refresh --hold microk8s
   # on a joined worker `microk8s status` refuses to answer; there the join step verifies that the node is Ready

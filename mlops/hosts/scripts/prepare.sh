@@ -1,10 +1,9 @@
 # Checks the host before anything on it changes, then gives it the site's trust bundle and proxy.
 # Values: HOST_NAME OS_FAMILY MIN_FREE_KIB CERTIFICATES (PEM, many) PROXY_ENVIRONMENT (lines NAME="value", or empty)
+#   APT_PROXY_CONFIGURATION PROXY_PASSWORD PROXY_PASSWORD_IN_URL (may be empty)
 TRUST_DIRECTORY=/usr/local/share/ca-certificates
 TRUST_BUNDLE=/etc/ssl/certs/ca-certificates.crt
 APT_PROXY=/etc/apt/apt.conf.d/90onprem-mlops-proxy
-BLOCK_START='# onprem-mlops: begin'
-BLOCK_END='# onprem-mlops: end'
 
 release_value() {
   # shellcheck disable=SC1091 # a file of the host's
@@ -34,10 +33,12 @@ check_name() {
 }
 
 check_space() {
-  local free
+  local free needed="$MIN_FREE_KIB"
+  # what MicroK8s has taken of it since is not asked for a second time
+  if [ -d /var/snap/microk8s/current ]; then needed=$((1024 * 1024)); fi
   mkdir -p /var/snap
   free=$(df -Pk /var/snap | awk 'NR==2 {print $4}')
-  [ "$free" -ge "$MIN_FREE_KIB" ] || problem "$((free / 1024)) MiB free under /var/snap" "at least $((MIN_FREE_KIB / 1024)) MiB" "free some space or give /var/snap a disk of its own"
+  [ "$free" -ge "$needed" ] || problem "$((free / 1024)) MiB free under /var/snap" "at least $((needed / 1024)) MiB" "free some space or give /var/snap a disk of its own"
 }
 
 # TLS breaks when clocks differ: a certificate authority that is not yet valid here means that this clock is slow (or the other one fast).
@@ -91,14 +92,12 @@ install_trust() {
 }
 
 configure_proxy() {
-  local others
-  others=$(sed "/^${BLOCK_START}\$/,/^${BLOCK_END}\$/d" /etc/environment 2>/dev/null || printf '')
-  {
-    if [ -n "$others" ]; then printf '%s\n' "$others"; fi
-    if [ -n "$PROXY_ENVIRONMENT" ]; then printf '%s\n%s\n%s\n' "$BLOCK_START" "$PROXY_ENVIRONMENT" "$BLOCK_END"; fi
-  } | write_file /etc/environment 0644
+  # readable by everybody as long as no password stands in it; root reads it at log-in, snapd and systemd read it as root
+  local mode=0644
+  if [ -n "$PROXY_PASSWORD" ]; then mode=0600; fi
+  write_block /etc/environment "$mode" "$PROXY_ENVIRONMENT"
   if [ -n "$APT_PROXY_CONFIGURATION" ]; then
-    printf '%s\n' "$APT_PROXY_CONFIGURATION" | write_file "$APT_PROXY" 0600
+    write_file "$APT_PROXY" 0600 <<<"$APT_PROXY_CONFIGURATION"
   else
     rm -f "$APT_PROXY"
   fi
@@ -121,6 +120,8 @@ apply() {
   check_family
   check_name
   check_space
+  # with the other checks where openssl is there already, so that all is told at once; else it is installed first
+  if command -v openssl >/dev/null; then with_certificates check_clocks; fi
   stop_on_problems
   configure_proxy
   install_packages ca-certificates openssl

@@ -84,19 +84,24 @@ def left_behind(engine: Engine, site: ThrowAwaySite, plan: Plan, objects: Iterab
     if plan.on_destroy == "reset":
         left += [f"MicroK8s on {name}" for name, host in site.hosts.items() if (host.root / "var/snap/microk8s/current").exists()]
         return left
-    namespaces = set(_kubectl(plan, site, "get", "namespaces", "-o", "name").split())
+    for namespace, references in _that_can_exist(plan, site, objects).items():
+        scope = [f"--namespace={namespace}"] if namespace else []
+        found = _kubectl(plan, site, "get", "--ignore-not-found", "--output=name", *scope, *references).split()
+        left += [f"{name} in namespace {namespace}" if namespace else name for name in found]
+    return left
+
+
+def _that_can_exist(plan: Plan, site: ThrowAwaySite, objects: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Objects whose kind and namespace are still there, as ``Kind.group/name`` by namespace ("" for none)."""
+    namespaces = {line.partition("/")[2] for line in _kubectl(plan, site, "get", "namespaces", "--output=name").split()}
+    kinds = set()
+    for line in _kubectl(plan, site, "api-resources", "--no-headers").splitlines():
+        *_, version, _, kind = line.split()
+        group, slash, _ = version.rpartition("/")
+        kinds.add(f"{kind}.{group}" if slash else kind)
+    there: dict[str, list[str]] = {}
     for kind, name in objects:
         namespace, _, bare = name.rpartition("/")
-        if namespace and f"namespace/{namespace}" not in namespaces:
-            continue  # went with its namespace
-        arguments = ["--namespace", namespace] if namespace else []
-        found = subprocess.run(
-            [plan.tools["kubectl"], "get", kind, bare, *arguments, "-o", "name"],
-            env={**os.environ, "KUBECONFIG": str(site.kubeconfig_path())},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if found.returncode == 0:
-            left.append(f"{kind} {name}")
-    return left
+        if kind in kinds and (not namespace or namespace in namespaces):
+            there.setdefault(namespace, []).append(f"{kind}/{bare}")
+    return there

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from mlops.rehearsal.run.events import LayerProgress, Progress
+from mlops.rehearsal.run.events import OTHER_LAYER, LayerProgress, Progress
 
 OnProgress = Callable[[Progress, float], None]
 _PLAIN_INTERVAL_SECONDS = 10.0
@@ -81,7 +81,7 @@ class Display:
 
 
 class _PlainLines:
-    """A line when a layer begins, one every ten seconds while it works, one when it ends.
+    """A line when a layer begins, one every ten seconds while it works, one when it ends; nothing of what belongs to no layer.
 
     Without totals the end of a layer is known at the end of the operation only, and nothing is said before unless it takes long.
     """
@@ -97,7 +97,7 @@ class _PlainLines:
         self._last = progress, seconds
         now = time.monotonic()
         for name, layer in progress.layers.items():
-            if name in self._ended or layer.started is None:
+            if name in self._ended or name == OTHER_LAYER or layer.started is None:
                 continue
             total = self._totals.get(name)
             if layer.failed or (total is not None and layer.done >= total and not layer.running):
@@ -111,7 +111,7 @@ class _PlainLines:
         if self._last is not None:
             progress, seconds = self._last
             for name, layer in progress.layers.items():
-                if name not in self._ended:
+                if name not in self._ended and name != OTHER_LAYER:
                     self._end(name, layer, seconds)
 
     def _end(self, name: str, layer: LayerProgress, seconds: float) -> None:

@@ -173,7 +173,8 @@ class Engine:
                             progress.feed(event, time.monotonic())
                     on_progress(progress, time.monotonic() - started)
             except BaseException:
-                process.terminate()
+                # asked politely, it would wait for the steps under way; nothing of a throw-away site needs that
+                process.kill()
                 process.wait()
                 raise
         return Operation(

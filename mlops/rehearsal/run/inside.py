@@ -5,6 +5,7 @@ Usage: ``python -m mlops.rehearsal.run.inside PLAN.json``
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from mlops.bundles import Kustomize, Places, default_cache, load_bundle
 from mlops.errors import Problem, UserError
 from mlops.rehearsal.run import checks
 from mlops.rehearsal.run.audit import parse, summarise
@@ -22,8 +24,9 @@ from mlops.rehearsal.run.controllers import StandInControllers
 from mlops.rehearsal.run.display import Display, make_console
 from mlops.rehearsal.run.engine import Engine, Operation
 from mlops.rehearsal.run.enter import write_enter_script
+from mlops.rehearsal.run.peer import kubectl_loop
 from mlops.rehearsal.run.plan import Plan
-from mlops.rehearsal.run.report import Report, judge, print_report
+from mlops.rehearsal.run.report import Report, figures, judge, print_report
 from mlops.rehearsal.site.inner import InterruptedBySignal, raise_on_signals
 from mlops.rehearsal.site.site import ThrowAwaySite
 from mlops.rehearsal.site.spec import SiteSpec
@@ -66,8 +69,11 @@ class Rehearsal:
                     if not self.plan.keep:
                         left_behind = self._destroy()
                 self._summarise_audit()
+                if self.plan.compare and not self.plan.keep:
+                    self._compare()
                 judge(self.report, left_behind=left_behind)
                 print_report(self.report, self.console)
+                self.plan.report_file.write_text(json.dumps(figures(self.report), indent=1), encoding="utf-8")
                 if self.plan.keep:
                     self._keep()
         finally:
@@ -79,7 +85,9 @@ class Rehearsal:
             with self._phase("hosts"):
                 self.site.start()
         except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
-            problem = Problem("throw-away hosts", str(error), "hosts that answer by SSH", "the text above is their own; logs are kept")
+            problem = Problem(
+                "throw-away hosts", str(error), "hosts that answer by SSH", "the text above is their own; logs are kept"
+            )
             raise UserError("The throw-away site does not start.", [problem]) from error
 
     def _deploy(self) -> bool:
@@ -119,6 +127,23 @@ class Rehearsal:
         if self.site.audit_log.exists():
             with self.site.audit_log.open(encoding="utf-8") as lines:
                 self.report.audit = summarise(parse(lines), deployer=DEPLOYER)
+
+    def _compare(self) -> None:
+        """The peer on the cluster that ``destroy`` has left empty."""
+        bundle = load_bundle(
+            "cert-manager",
+            manifests=self.plan.checkout / "manifests",
+            places=Places.from_environment(checkout=self.plan.checkout),
+            cache=default_cache(),
+            kustomize=Kustomize.pinned(),
+        )
+        with self._phase("peer"):
+            self.report.peer = kubectl_loop(
+                bundle.objects,
+                kubectl=self.plan.tools["kubectl"],
+                kubeconfig=self.site.kubeconfig_path(),
+                audit_log=self.site.audit_log,
+            )
 
     def _keep(self) -> None:
         """Waits for the user's Ctrl-C, which is the ordinary end here: the exit code stays the verdict's."""

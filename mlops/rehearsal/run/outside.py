@@ -15,6 +15,7 @@ from rich.console import Console
 from mlops.bundles import Places, default_cache, fetch, read_lock
 from mlops.errors import Problem, UserError
 from mlops.rehearsal.run.derive import REPLACED, derive
+from mlops.rehearsal.run.display import make_console
 from mlops.rehearsal.run.plan import Plan, site_spec
 from mlops.rehearsal.site import preflight
 from mlops.rehearsal.site.frame import run_in_frame
@@ -38,8 +39,23 @@ TOOLS = (
     "kwok",
 )
 
+_LOGS = (
+    "*.log",
+    "engine/logs/*.log",
+    "site/cluster/*.log",
+    "site/hosts/*/*.log",
+    "site/hosts/*/shared/log/*",
+    "site/hosts/*/*.jsonl",
+)
+"""What is copied when a rehearsal has failed; a host's own files stay where they are: they may belong to other ids."""
+_KEPT_LOGS = 5
+# exit codes from here on tell that a signal ended the rehearsal: whoever sent it wants no logs
+_SIGNALLED = 128
 
-def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float) -> int:
+
+def rehearse(
+    name: str, *, checkout: Path, keep: bool, delay_scale: float, compare: bool = False, report_file: Path | None = None
+) -> int:
     """Rehearses a site and prints what came of it.
 
     Args:
@@ -47,14 +63,18 @@ def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float) -> in
         checkout: folder with the program.
         keep: leave the throw-away site up after the second ``up``, until interrupted.
         delay_scale: factor on the start delays of simulated pods; 0 starts them at once.
+        compare: run ``kubectl apply`` in a loop afterwards, for comparison.
+        report_file: where to copy the report's figures as JSON.
 
     Returns:
-        0 when everything was as it must be, 1 otherwise.
+        0 when everything was as it must be, 1 otherwise, 128 + signal number when a signal ended it.
 
     Raises:
         UserError: the site file is wrong, or this machine lacks something.
     """
-    console = Console(highlight=False)
+    # an ordinary user's PATH often lacks the folders in which mount and ip are
+    os.environ["PATH"] = preflight.search_path()
+    console = make_console()
     phases: dict[str, float] = {}
     site_file = checkout / f"Pulumi.{name}.yaml"
     site = read_site_file(site_file)
@@ -88,10 +108,13 @@ def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float) -> in
             keep=keep,
             preparation=phases,
             console=console,
+            compare=compare,
         )
         code = run_in_frame([sys.executable, "-m", "mlops.rehearsal.run.inside", str(plan.file)], run)
-        if code:
-            console.print(f"logs: {keep_logs(run.path, default_cache() / 'failed-rehearsals' / name)}")
+        if report_file is not None and plan.report_file.exists():
+            shutil.copyfile(plan.report_file, report_file)
+        if code and code < _SIGNALLED:
+            console.print(f"logs: {keep_logs(run.path, default_cache() / 'failed-rehearsals')}", markup=False)
         return code
 
 
@@ -107,6 +130,7 @@ def make_plan(
     keep: bool,
     preparation: Mapping[str, float],
     console: Console,
+    compare: bool = False,
 ) -> Plan:
     """Derives the site file, fills the engine's folder and writes the plan: all that the inside of the frame needs.
 
@@ -121,6 +145,7 @@ def make_plan(
         keep: leave the throw-away site up.
         preparation: phase name to seconds so far.
         console: where to say what differs and what stands in.
+        compare: run the peer afterwards.
     """
     if site.hosts is None:
         message = f"site {site.name} has no hosts"
@@ -147,6 +172,7 @@ def make_plan(
         keep=keep,
         on_destroy=site.hosts.on_destroy,
         preparation=preparation,
+        compare=compare,
     )
     site_spec(site, derived, delay_scale=delay_scale).save(plan.spec_file)
     plan.save()
@@ -172,13 +198,19 @@ def install_plugins(engine: Path, tools: Mapping[str, Tool], console: Console) -
         console.print(line)
 
 
-def keep_logs(run: Path, target: Path) -> Path:
-    """Copies what the engine and the hosts have logged; the throw-away site's own secrets are masked in it or useless by now."""
-    shutil.rmtree(target, ignore_errors=True)
-    for log in [*run.glob("engine/logs/*.log"), *run.glob("*.log"), *run.glob("site/**/*.log"), *run.glob("site/**/journal.jsonl")]:
+def keep_logs(run: Path, root: Path) -> Path:
+    """Copies what the engine and the hosts have logged to a folder of the run's name, and removes the oldest such folders.
+
+    Secrets of the throw-away site that stand in a log are masked or useless by now.
+    """
+    target = root / run.name
+    for log in (log for pattern in _LOGS for log in run.glob(pattern)):
         copy = target / log.relative_to(run)
         copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         shutil.copyfile(log, copy)
+    kept = sorted(root.iterdir(), key=lambda folder: folder.stat().st_mtime)
+    for folder in kept[:-_KEPT_LOGS]:
+        shutil.rmtree(folder, ignore_errors=True)
     return target
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.ordering import KubeObject
-from mlops.rehearsal.run.audit import parse, summarise
+from mlops.rehearsal.run.audit import parse
 
 PAUSE_SECONDS = 20.0
 """What upstream's README sleeps between two attempts."""
@@ -46,14 +46,13 @@ class PeerResult:
     accepted: bool
 
 
-def kubectl_loop(objects: Sequence[KubeObject], *, kubectl: Path, kubeconfig: Path, user: str, audit_log: Path) -> PeerResult:
+def kubectl_loop(objects: Sequence[KubeObject], *, kubectl: Path, kubeconfig: Path, audit_log: Path) -> PeerResult:
     """Applies the objects and one guarded object until kubectl ends with 0, then deletes them.
 
     Args:
         objects: a bundle's objects, in the order in which kustomize gives them.
         kubectl: the program.
         kubeconfig: access to the cluster.
-        user: user name of that access in the audit log.
         audit_log: the API server's.
     """
     manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": [*(dict(item.body) for item in objects), _GUARDED]})
@@ -75,6 +74,6 @@ def kubectl_loop(objects: Sequence[KubeObject], *, kubectl: Path, kubeconfig: Pa
     seconds = time.monotonic() - started
     with audit_log.open(encoding="utf-8") as log:
         log.seek(before)
-        refused = len(summarise(parse(log), deployer=user).refused)
+        refused = sum(write.refused and not write.dry_run and write.agent.startswith("kubectl/") for write in parse(log))
     run("delete", "--ignore-not-found", "--wait=true")
     return PeerResult(attempts=attempts, seconds=seconds, refused=refused, accepted=accepted)

@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -16,6 +16,7 @@ from mlops.rehearsal.run.audit import AuditSummary, Write
 from mlops.rehearsal.run.display import step_name
 from mlops.rehearsal.run.engine import Operation
 from mlops.rehearsal.run.events import OTHER_LAYER, layer_of
+from mlops.rehearsal.run.peer import PeerResult
 
 _SHOWN_FAULTS = 20
 _SHOWN_STEPS = 5
@@ -36,6 +37,7 @@ class Report:
         operations: the engine's runs, by name.
         audit: writes until the end of the second ``up``.
         faults: what was not as it must be; empty when the rehearsal has passed.
+        peer: what ``kubectl apply`` in a loop needed for the same objects, where it was asked for.
     """
 
     site: str
@@ -43,6 +45,7 @@ class Report:
     operations: dict[str, Operation] = field(default_factory=dict)
     audit: AuditSummary = field(default_factory=AuditSummary)
     faults: list[str] = field(default_factory=list)
+    peer: PeerResult | None = None
 
 
 def layer_of_write(write: Write, objects: Mapping[tuple[str, str], str]) -> str:
@@ -71,6 +74,25 @@ def objects_by_layer(urns: Iterable[str]) -> dict[tuple[str, str], str]:
     return table
 
 
+def figures(report: Report) -> dict[str, object]:
+    """The report's figures as plain data."""
+    up = report.operations.get("up")
+    layers = {} if up is None else up.progress.layers
+    return {
+        "site": report.site,
+        "phases": report.phases,
+        "layers": {
+            name: {"resources": layer.done, "seconds": layer.seconds(up.progress.last if up else 0.0)}
+            for name, layer in layers.items()
+        },
+        "writes": report.audit.deployer_writes,
+        "refused": len(report.audit.refused),
+        "gateRefusals": report.audit.gate_refusals.total(),
+        "faults": report.faults,
+        "peer": None if report.peer is None else asdict(report.peer),
+    }
+
+
 def print_report(report: Report, console: Console) -> None:
     """Prints the table per layer, the figures behind it and the verdict, the faults last."""
     if first := report.operations.get("up"):
@@ -94,8 +116,8 @@ def _table(report: Report, first: Operation) -> Table:
     objects = objects_by_layer(urn for _, urn in first.progress.steps)
     refused = Counter(layer_of_write(write, objects) for write in report.audit.refused)
     table = Table("layer", "resources", "seconds", "refused", "changed again", title=f"rehearsal of {report.site}")
-    by_begin = sorted(first.progress.layers.items(), key=lambda item: (item[0] == OTHER_LAYER, item[1].started or math.inf))
-    for name, progress in by_begin:
+    by_end = sorted(first.progress.layers.items(), key=lambda item: (item[0] == OTHER_LAYER, item[1].ended or math.inf))
+    for name, progress in by_end:
         again = second.progress.layers.get(name) if second else None
         table.add_row(
             name,

@@ -34,7 +34,7 @@ def run_in_frame(argv: Sequence[str], run: Run, *, environment: Mapping[str, str
         environment: environment of the program; this process's own when not given.
 
     Returns:
-        The program's exit code; 128 + signal number when a signal ended it.
+        The program's exit code; 128 + signal number when a signal ended it, also when it had to be killed after one.
 
     Raises:
         UserError: this machine cannot open a frame; says everything that is missing.
@@ -76,13 +76,15 @@ def _wait(process: subprocess.Popen[bytes], received: list[int]) -> int:
     remaining = GRACE_SECONDS
     while True:
         try:
-            return process.wait(timeout=0.5)
+            status = process.wait(timeout=0.5)
         except subprocess.TimeoutExpired:
             if received:
                 remaining -= 0.5
             if remaining <= 0:
                 process.kill()
-                return process.wait()
+        else:
+            # killed here for want of an end: what the caller asked for is the reason to tell
+            return -received[0] if received and status == -signal.SIGKILL else status
 
 
 def _exit_code(status: int) -> int:

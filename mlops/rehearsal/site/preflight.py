@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mlops.errors import Problem, UserError
+from mlops.rehearsal.site.runs import cache_directory
 
+_ADMINISTRATION = ("/usr/local/sbin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 # program -> Debian package that brings it
 PROGRAMS = {
     "setpriv": "util-linux",
@@ -24,12 +26,19 @@ PROGRAMS = {
 ROOTLESS_PROGRAMS = {"newuidmap": "uidmap", "newgidmap": "uidmap"}
 # Ids that a mapped user needs for the hosts' root file systems: Debian's own go up to 65534 (nobody).
 RANGE = 65536
+_SEPARATORS = ":,\\"
 
 
 def namespace_command(*, rootless: bool) -> list[str]:
     """The command line in front of a frame's PID 1."""
     user = ["-U", "--map-auto", "--map-root-user"] if rootless else []
     return ["setpriv", "--pdeathsig", "KILL", "unshare", *user, "-n", "-m", "-p", "-f", "--kill-child", "--mount-proc"]
+
+
+def search_path() -> str:
+    """PATH with the folders for administration, which ordinary users often lack."""
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join([*folders, *(folder for folder in _ADMINISTRATION if folder not in folders)])
 
 
 def check(*, rootless: bool) -> None:
@@ -54,12 +63,14 @@ def find_problems(*, rootless: bool) -> Iterable[Problem]:
         yield Problem("operating system", sys.platform, "Linux", "use a Linux machine")
         return
     wanted = PROGRAMS | (ROOTLESS_PROGRAMS if rootless else {})
-    missing = [
-        name for name in wanted if shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin") is None
-    ]
+    missing = [name for name in wanted if shutil.which(name, path=search_path()) is None]
     if missing:
         packages = sorted({wanted[name] for name in missing})
         yield Problem("programs", f"not installed: {', '.join(missing)}", "all of them", f"apt-get install {' '.join(packages)}")
+    cache = str(cache_directory())
+    if set(cache) & set(_SEPARATORS):
+        allowed = f"a path without {' '.join(_SEPARATORS)} (mount options are separated by them)"
+        yield Problem("folder for what is kept between runs", cache, allowed, "set MLOPS_CACHE_DIR to another folder")
     if rootless:
         yield from _subordinate_ids()
         yield from _kernel_settings()

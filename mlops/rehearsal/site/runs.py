@@ -12,14 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlops.bundles import default_cache
+
 FRAME_PID_FILE = "frame.pid"
 """In a run's directory: process id of the frame's outer process, whose only child is PID 1 of the frame."""
 
 
 def cache_directory() -> Path:
-    """``$MLOPS_CACHE_DIR``, else ``~/.cache/onprem-mlops``."""
-    configured = os.environ.get("MLOPS_CACHE_DIR")
-    return Path(configured).absolute() if configured else Path.home() / ".cache" / "onprem-mlops"
+    """The user's cache, absolute: a frame's program has a working directory of its own."""
+    return default_cache().absolute()
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ class Snapd:
         return {
             "version": lambda _: Reply(out="snap    2.68 (stand-in)\nsnapd   2.68 (stand-in)\nseries  16\n"),
             "wait": lambda _: Reply(),
+            "restart": lambda names: _restart(state, names),
             "list": lambda names: self._list(state, names),
             "info": lambda names: self._info(state, names),
             "changes": lambda _: _list_changes(state),
@@ -178,6 +179,12 @@ class Snapd:
         self._on_refreshed(host, version)
         snap.channel, snap.version = channel, version
         return Reply(out=f"{SNAP} ({channel}) {version} from Canonical** refreshed\n")
+
+
+def _restart(state: HostSnaps, names: list[str]) -> Reply:
+    if state.microk8s is None or not names or names[0].split(".")[0] != SNAP:
+        return Reply(1, err=f"error: snap {names} not found\n")
+    return Reply(out="Restarted.\n")
 
 
 def _list_changes(state: HostSnaps) -> Reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -13,7 +14,7 @@ from pulumi.runtime.proto import events_pb2, events_pb2_grpc
 from rich.console import Console
 
 from mlops.rehearsal.run.audit import parse, summarise
-from mlops.rehearsal.run.display import Display
+from mlops.rehearsal.run.display import Display, make_console
 from mlops.rehearsal.run.engine import Operation
 from mlops.rehearsal.run.event_stream import PHASE_BEGINS, EventStream
 from mlops.rehearsal.run.events import Progress, layer_of
@@ -144,5 +145,57 @@ def test_plain_progress_says_a_line_when_a_layer_ends() -> None:
         show(progress, 0.1)
         progress.feed(done(HOSTS), 1)
         show(progress, 1.2)
-    assert "hosts: 1/1 resources" in out.getvalue()
+    assert "hosts: 1/1, done in " in out.getvalue()
     assert out.getvalue().count("hosts:") == 2
+
+
+def test_plain_progress_without_totals_says_one_line_per_layer() -> None:
+    out = io.StringIO()
+    progress = Progress()
+    with Display(make_console(out)).operation("preview", {}) as show:
+        for step in range(4):
+            for event in (begun(f"{HOSTS}{step}"), done(f"{HOSTS}{step}")):
+                progress.feed(event, step)
+                show(progress, step)
+        progress.feed(done(STACK), 4)
+        show(progress, 4)
+    assert out.getvalue().splitlines() == ["preview", "      4 s  hosts: 4, done in 3 s"]
+
+
+def test_components_count_but_have_no_time() -> None:
+    component = STACK.replace("pulumi:pulumi:Stack", "onprem-mlops:hosts:PreparedHosts")
+    progress = Progress()
+    for now, event in [(0, begun(component)), (3, begun(HOSTS)), (5, done(HOSTS)), (60, done(component))]:
+        metadata = next(iter(event.values()))["metadata"]
+        metadata["new"] = {"custom": True} if metadata["urn"] == HOSTS else {"type": "component"}
+        progress.feed(event, now)
+    layer = progress.layers["hosts"]
+    assert (layer.done, layer.seconds(100)) == (2, 2)
+    assert progress.steps == [(2, HOSTS)]
+
+
+def diagnostic(urn: str, text: str) -> dict[str, Any]:
+    return {"diagnosticEvent": {"severity": "error", "urn": urn, "message": text}}
+
+
+def test_a_failing_step_tells_what_the_product_said_and_no_more() -> None:
+    report = Report("s")
+    wrapper = 'Process exited with status 1: running "r=\\"timeout bash -s\\"; exit 77":\n'
+    events = [diagnostic(STACK, "update failed"), diagnostic(HOSTS, f"{wrapper}onprem-mlops: host node1: disk full\nmore")]
+    report.operations = {"up": operation("up", exit_code=255, events=events)}
+    judge(report, left_behind=[])
+    assert report.faults == ["up, hosts-node1-prepare: onprem-mlops: host node1: disk full\nmore"]
+
+
+def test_an_operation_that_fails_before_any_step_tells_the_engines_words(tmp_path: Path) -> None:
+    report = Report("s")
+    report.operations = {
+        "up": operation("up", exit_code=255, events=[diagnostic(STACK, "no secret"), diagnostic(STACK, "up failed")])
+    }
+    judge(report, left_behind=[])
+    assert report.faults == ["up ended with exit code 255: no secret"]
+    silent = operation("preview", exit_code=1)
+    (tmp_path / "log").write_text("error: the stack is currently locked\n")
+    report = Report("s", operations={"preview": dataclasses.replace(silent, output=tmp_path / "log")})
+    judge(report, left_behind=[])
+    assert report.faults == ["preview ended with exit code 1: error: the stack is currently locked"]

@@ -13,20 +13,33 @@ mount --bind "$home/passwd" /etc/passwd
 mount --bind "$home/subuid" /etc/subuid
 mount --bind "$home/subuid" /etc/subgid
 
-# A directory under one that others may not enter (root's home) is shown through an empty one in its place.
-while [ "$1" != -- ]; do
-  closed=$1
+# The outermost directory above a path that others may not enter (root's home, mostly); nothing where there is none.
+closed_above() {
+  hidden='' closed=$1
   while [ "$closed" != / ]; do
     case "$(stat -c %A "$closed")" in *x | *t) ;; *) hidden=$closed ;; esac
     closed=$(dirname "$closed")
   done
-  if [ -n "${hidden-}" ]; then
-    stash=$(mktemp -d "$home/stash.XXXXXX")
-    mount --bind "$1" "$stash"
-    mount -t tmpfs -o mode=755 shown "$hidden"
+  echo "$hidden"
+}
+
+# A directory under a closed one is shown through an empty one in its place; all are put aside before the first is covered.
+shown="$home/shown" covers=''
+for path in "$@"; do
+  [ "$path" != -- ] || break
+  cover=$(closed_above "$path")
+  [ -n "$cover" ] || continue
+  mkdir -p "$shown$path"
+  mount --bind "$path" "$shown$path"
+  case " $covers " in *" $cover "*) ;; *) covers="$covers $cover" ;; esac
+done
+for cover in $covers; do
+  mount -t tmpfs -o mode=755 shown "$cover"
+done
+while [ "$1" != -- ]; do
+  if mountpoint -q "$shown$1"; then
     mkdir -p "$1"
-    mount --bind "$stash" "$1"
-    hidden=
+    mount --bind "$shown$1" "$1"
   fi
   shift
 done

@@ -126,6 +126,13 @@ def test_missing_programs_are_named_with_their_packages(monkeypatch: pytest.Monk
     assert problem.mend == "apt-get install mmdebstrap uidmap"
 
 
+def test_a_cache_whose_path_would_split_mount_options_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLOPS_CACHE_DIR", "/nowhere/a:b")
+    assert [problem.found for problem in preflight.find_problems(rootless=False)] == ["/nowhere/a:b"]
+    monkeypatch.setenv("MLOPS_CACHE_DIR", "/nowhere/a b")
+    assert list(preflight.find_problems(rootless=False)) == []
+
+
 @pytest.mark.parametrize(
     ("text", "enough"),
     [

@@ -6,46 +6,19 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mlops.rehearsal.site.runs import run_directory
+from tests.rehearsal.site.machine import DEADLINE, namespaces, snapshot, until
 from tests.rehearsal.site.site_for_tests import SiteForTests
 
 pytestmark = pytest.mark.site
 
 # The inner command notes every namespace that exists in the frame, says that it is ready and stays.
 STAY = 'readlink /proc/[0-9]*/ns/* 2>/dev/null | sort -u > "$NOTES"; touch "$NOTES.ready"; exec sleep 300'
-DEADLINE = 30.0
-# Settings that the kernel itself changes all the time.
-VOLATILE = (
-    "/proc/sys/fs/",
-    "/proc/sys/kernel/ns_last_pid",
-    "/proc/sys/kernel/pty/nr",
-    "/proc/sys/kernel/random/",
-    "/proc/sys/net/netfilter/nf_conntrack_count",
-)
-
-
-def until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-
-
-def namespaces() -> set[str]:
-    """Every namespace that a process of this machine is in."""
-    found = set()
-    for entry in Path("/proc").glob("[0-9]*/ns/*"):
-        try:
-            found.add(os.readlink(entry))  # noqa: PTH115 - it is no path
-        except OSError:
-            continue  # the process has ended meanwhile
-    return found
 
 
 class Shell:
@@ -129,26 +102,6 @@ def test_two_at_once_do_not_meet_and_the_exit_code_is_the_commands(made_site: Si
     finally:
         del os.environ["KEYS"]
     assert codes == [7, 7], first.log.read_text() + second.log.read_text()
-
-
-def snapshot() -> dict[str, object]:
-    """What a rehearsal must not change."""
-    settings = {}
-    for path in Path("/proc/sys").rglob("*"):
-        if str(path).startswith(VOLATILE):
-            continue
-        try:
-            settings[str(path)] = path.read_bytes() if path.is_file() else b""
-        except OSError:
-            settings[str(path)] = b"unreadable"
-    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
-    return {
-        "sysctls": settings,
-        "inotify": [Path("/proc/sys/fs/inotify", name).read_text() for name in ("max_user_instances", "max_user_watches")],
-        "users": [Path(name).read_text() for name in ("/etc/passwd", "/etc/group", "/etc/hosts", "/etc/subuid")],
-        "mounts": sorted(line.split()[3:5] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
-        "links": sorted(line.split(" ", 2)[1] for line in links.splitlines()),
-    }
 
 
 def test_the_machine_is_unchanged(made_site: SiteForTests, cache: Path, tmp_path: Path) -> None:

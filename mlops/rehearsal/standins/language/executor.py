@@ -105,10 +105,6 @@ def _run(name: str, program: Path, parallel: int) -> int:
 
     try:
         loop.run_until_complete(pulumi.runtime.run_in_stack(run))
-    except KeyboardInterrupt:
-        # The engine cancels a run by SIGINT and reports that itself. Threads may still wait for answers that never come.
-        sys.stdout.flush()
-        os._exit(1)
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
         return 1
@@ -125,4 +121,7 @@ def _run(name: str, program: Path, parallel: int) -> int:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # The engine cancels a run by SIGINT, by more than one at times, and reports that itself: a KeyboardInterrupt would show its
+    # traceback. Threads may still wait for answers that never come.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(1))
     sys.exit(main())

@@ -1,0 +1,56 @@
+"""What the tests of the rehearsal command share: a checkout that nobody else writes to and a cache of their own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mlops.bundles import Places, default_cache, fetch, read_lock
+from mlops.errors import UserError
+from mlops.rehearsal.run.outside import TOOLS
+from mlops.rehearsal.site import preflight
+from mlops.rehearsal.site.image import base_image
+from mlops.rehearsal.site.runs import cache_directory
+from mlops.tools import resolve
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = ("Pulumi.yaml", "Pulumi.baremetal.yaml", "Pulumi.cloud.yaml", "__main__.py", "components", "manifests", "mlops")
+
+
+@pytest.fixture(scope="session")
+def ready() -> Path:
+    """The machine's cache, once it holds all that a rehearsal needs; skips where no throw-away site can be held."""
+    try:
+        preflight.check(rootless=os.geteuid() != 0)
+    except UserError as error:
+        pytest.skip(f"this machine cannot hold a throw-away site: {error}")
+    resolve(TOOLS)
+    fetch(read_lock(ROOT / "manifests" / "sources.lock.yaml").values(), Places.from_environment(checkout=ROOT), default_cache())
+    base_image(print)
+    return cache_directory()
+
+
+@pytest.fixture(scope="session")
+def rehearsal_cache(ready: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that shares everything with the machine's but the rehearsals."""
+    cache = tmp_path_factory.mktemp("cache")
+    for name in ("tools", "images", "sources"):
+        if (ready / name).exists():  # all programs may be on PATH
+            (cache / name).symlink_to(ready / name)
+    return cache
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the program: what a rehearsal would change in it is seen, what others change is not."""
+    checkout = tmp_path_factory.mktemp("checkout")
+    for name in PROGRAM:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(ROOT / name, checkout / name)
+    (checkout / ".venv").symlink_to(ROOT / ".venv")
+    return checkout
