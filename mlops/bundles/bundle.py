@@ -26,7 +26,7 @@ from mlops.ordering.objects import duplicates
 from mlops.tools.progress import Progress
 
 LOCK_FILE = "sources.lock.yaml"
-_FORMAT = "2"  # of the cache's entries
+_FORMAT = "3"  # of the cache's entries
 _NOT_RENDERED = {"order.yaml"}  # a change of the order makes no other objects
 
 
@@ -112,7 +112,7 @@ def load_bundles(
     missing = [job for job in jobs if job.name not in done]
     if missing:
         needed = {source.name: source for job in missing for source in job.sources}
-        trees = fetch(needed.values(), places, cache, report=report, progress=progress)
+        trees = fetch(needed.values(), places, cache, report=report, progress=progress, check=True)
         with sandbox([job.folder for job in missing], trees, sources) as root, ThreadPoolExecutor(os.cpu_count()) as pool:
             one = partial(_rendered, root=root, kustomize=kustomize, helm=helm, progress=progress or Progress())
             done |= {bundle.name: bundle for bundle in _all([pool.submit(one, job) for job in missing])}
@@ -165,11 +165,14 @@ def _digest(folder: Path, sources: tuple[Source, ...], versions: list[str]) -> s
 
 
 def _from_cache(job: _Job) -> Bundle | None:
-    """The bundle as it was kept; None when it is not rendered yet, or its entry was cut short by a full disk."""
+    """The bundle as it was kept; None when it is not rendered yet, or its entry is not what was written."""
     try:
-        content = json.loads(job.kept.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        digest, _, text = job.kept.read_text(encoding="utf-8").partition("\n")
+    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
         return None
+    if digest != _sum(text):
+        return None
+    content = json.loads(text)
     order = tuple(Precedence(ObjectRef(*first), ObjectRef(*then), reason) for first, then, reason in content["order"])
     return Bundle(job.name, from_bodies(content["objects"], origin=f"bundle {job.name}"), job.digest, order)
 
@@ -179,8 +182,13 @@ def _rendered(job: _Job, *, root: Path, kustomize: Kustomize, helm: Helm, progre
     made: Rendered = render(job.name, root, kustomize, helm)
     order = [[astuple(item.first), astuple(item.then), item.reason] for item in made.order]
     content = {"objects": [item.body for item in made.objects], "order": order}
-    _keep(job.kept, json.dumps(content, separators=(",", ":")))
+    text = json.dumps(content, separators=(",", ":"))
+    _keep(job.kept, f"{_sum(text)}\n{text}")
     return Bundle(job.name, made.objects, job.digest, made.order)
+
+
+def _sum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _all(futures: list[Future[Bundle]]) -> list[Bundle]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import fcntl
 import hashlib
+import re
 import shutil
 import tempfile
 import threading
@@ -44,6 +45,7 @@ def fetch(
     report: Report | None = None,
     progress: Progress | None = None,
     limits: Limits | None = None,
+    check: bool = False,
 ) -> dict[str, Path]:
     """Make sources available as folders.
 
@@ -58,6 +60,7 @@ def fetch(
         report: called with one line for each source that was not in the cache.
         progress: told of the downloads that are under way, all in one line.
         limits: limits for archives.
+        check: verify what is in the cache as well, and fetch anew what was altered there; done before anything is rendered.
 
     Returns:
         Folder of each source by its name; to be read only.
@@ -75,6 +78,10 @@ def fetch(
         except UserError as error:
             problems[source.name] = error.problems[0]
 
+    if check:
+        with _cache_in_use(cache):
+            for source in wanted.values():
+                _drop_altered(source, tree_of(source, cache), report)
     missing = [source for source in wanted.values() if not tree_of(source, cache).is_dir()]
     if missing:
         downloads.progress.start("upstream sources")
@@ -173,6 +180,21 @@ def _provide(source: Source, places: Places, cache: Path, report: Report | None,
         report(f"source {source.name} {source.tag}: {place}")
 
 
+def _drop_altered(source: Source, tree: Path, report: Report | None) -> None:
+    """Take a tree out of the cache when it is no longer what the lock says."""
+    if not tree.is_dir():
+        return
+    with _locked(tree.with_suffix(".lock")):
+        try:
+            sound = dirhash(tree) == source.dirhash
+        except OSError:
+            sound = False
+        if not sound:
+            shutil.rmtree(tree)
+            if report:
+                report(f"source {source.name}: its files in the cache were altered; it is fetched anew")
+
+
 def _first_good(source: Source, places: Places, scratch: Path, downloads: _Downloads, *, verify: bool = True) -> Path | str:
     """Unpack the source into ``scratch/tree`` from the first place that has it, and tell which one that was."""
     tried = []
@@ -183,7 +205,8 @@ def _first_good(source: Source, places: Places, scratch: Path, downloads: _Downl
             else:
                 _downloaded(source, place, scratch / "tree", downloads, verify=verify)
         except _NotHere as reason:
-            tried.append(f"{place}: {reason}")
+            # a mirror's address may hold a password
+            tried.append(re.sub(r"//[^/@\s]*@", "//****@", f"{place}: {reason}"))
         else:
             return place
     mend = f"put {source.archive()} (the repository's archive of that commit) into a mirror, name it in MLOPS_SOURCE_MIRRORS"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from mlops.bundles.lock import Source
+from mlops.errors import Problem, UserError
 
 ORIGIN = "https://github.com"
 INDEX = "index.tsv"
@@ -51,6 +53,12 @@ class Places:
             environ: environment to read.
         """
         named = environ.get("MLOPS_SOURCE_MIRRORS", "").replace(",", " ").split()
+        for mirror in named:
+            try:
+                urlsplit(mirror)
+            except ValueError as error:
+                problem = Problem("MLOPS_SOURCE_MIRRORS", re.sub(r"//[^/@\s]*@", "//****@", mirror), "folders and URLs", str(error))
+                raise UserError("a mirror's address cannot be read", [problem]) from None
         return cls(air_gap, tuple(dict.fromkeys((*named, *mirrors))), checkout.resolve().parent / _NEIGHBOUR)
 
     def candidates(self, source: Source) -> tuple[Path | str, ...]:

@@ -42,7 +42,7 @@ def _fetched(names: list[str], progress: Progress) -> list[str]:
     if unknown:
         raise UserError("there is no such source", unknown)
     chosen = [lock[name] for name in names or lock]
-    trees = fetch(chosen, _places(), default_cache(), report=progress.say, progress=progress)
+    trees = fetch(chosen, _places(), default_cache(), report=progress.say, progress=progress, check=True)
     return [f"{name} {lock[name].tag} {tree}" for name, tree in sorted(trees.items())]
 
 

@@ -262,3 +262,26 @@ def test_a_full_disk_is_told_as_such(
         fetch([source], make_places(neighbour=mirror), tmp_path / "cache")
     assert "free space" in caught.value.problems[0].mend
     assert [p.name for p in (tmp_path / "cache/sources").iterdir() if not p.name.endswith(".lock")] == []
+
+
+def test_a_tree_altered_in_the_cache_is_fetched_anew_before_it_is_used(tmp_path: Path, source: Source, mirror: Path) -> None:
+    places, cache, said = make_places(mirrors=(str(mirror),)), tmp_path / "cache", list[str]()
+    (tree,) = fetch([source], places, cache).values()
+    victim = next(path for path in sorted(tree.rglob("*")) if path.is_file())
+    sound = victim.read_bytes()
+    victim.write_bytes(b"image: evil.example/controller")
+    assert fetch([source], places, cache, check=True, report=said.append)[source.name].is_dir()
+    assert victim.read_bytes() == sound
+    assert "altered" in said[0]
+
+
+def test_a_password_in_a_mirrors_address_is_not_printed(tmp_path: Path, source: Source) -> None:
+    with pytest.raises(UserError) as failure:
+        fetch([source], Places(mirrors=("http://user:s3cret@127.0.0.1:9",), origin="http://127.0.0.1:9"), tmp_path / "cache")
+    assert "s3cret" not in str(failure.value)
+    assert "//****@127.0.0.1:9" in str(failure.value)
+
+
+def test_a_mirror_that_is_no_address_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="mirror"):
+        Places.from_environment(checkout=tmp_path, environ={"MLOPS_SOURCE_MIRRORS": "http://[bad"})
