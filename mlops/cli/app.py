@@ -19,6 +19,7 @@ COMMANDS = {
     "fetch": "mlops.cli.bundles",
     "graph": "mlops.cli.graph",
     "rehearse": "mlops.cli.rehearse",
+    "bench": "mlops.cli.bench",
 }
 
 
