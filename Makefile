@@ -10,7 +10,7 @@ BIN := .venv/bin
 VENV := .venv/.installed
 SOURCES := mlops components tests __main__.py
 
-.PHONY: help venv tools env check lint types unit test rehearse lock clean
+.PHONY: help venv tools env check lint types unit test rehearse bench lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1@\2/p' $(MAKEFILE_LIST) | column -t -s @
@@ -57,6 +57,9 @@ test: check ## everything: check, then the tests that run the real engine and th
 
 rehearse: $(VENV) ## up, up again and destroy of SITE on a throw-away site
 	@$(BIN)/mlops rehearse $(SITE)
+
+bench: $(VENV) ## measure: command line, a rehearsal, and kubectl in a loop as the peer; prints Markdown for docs/benchmarks.md
+	@$(BIN)/mlops bench $(SITE)
 
 lock: $(VENV) ## write requirements*.txt for pyproject.toml; UPGRADE=--upgrade takes the newest allowed
 	@command -v uv > /dev/null || { echo 'uv is missing; it is on PyPI: pip install uv' >&2; exit 1; }

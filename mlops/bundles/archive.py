@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import shutil
@@ -50,7 +51,7 @@ class _Bounded(gzip.GzipFile):
         return data
 
 
-def unpack(archive: Path, paths: tuple[str, ...], target: Path, limits: Limits) -> None:
+def unpack(archive: Path, paths: tuple[str, ...], target: Path, limits: Limits, *, without: tuple[str, ...] = ()) -> None:
     """Unpack what lies below some paths; the archive's one top folder is left out.
 
     Args:
@@ -58,9 +59,11 @@ def unpack(archive: Path, paths: tuple[str, ...], target: Path, limits: Limits) 
         paths: folders or files to take, relative to the top folder.
         target: existing, empty folder.
         limits: how much is too much.
+        without: folders or files below them to leave out.
 
     Raises:
         ArchiveError: damaged, too large, or with an entry that leaves the folder or is neither file, folder nor inner link.
+        OSError: there is no room for it.
     """
     if archive.stat().st_size > limits.compressed:
         raise ArchiveError(f"is larger than {limits.compressed} bytes")
@@ -68,8 +71,7 @@ def unpack(archive: Path, paths: tuple[str, ...], target: Path, limits: Limits) 
     try:
         with _Bounded(archive, limits.unpacked) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
             for member, name in _members(tar, limits.members):
-                wanted = any(name == PurePosixPath(path) or PurePosixPath(path) in name.parents for path in paths)
-                if not wanted or member.isdir():
+                if member.isdir() or not _below(name, paths) or _below(name, without):
                     continue
                 if member.issym():
                     links.append((name, member.linkname))
@@ -78,9 +80,20 @@ def unpack(archive: Path, paths: tuple[str, ...], target: Path, limits: Limits) 
                 else:
                     raise ArchiveError(f"holds {member.name}, which is neither file, folder nor symbolic link")
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        if no_room(error):
+            raise
         raise ArchiveError(f"is damaged or cannot be unpacked: {error}") from error
     for name, to in links:  # last, so that no file is ever written through a link
         _link(target, name, to)
+
+
+def no_room(error: BaseException) -> bool:
+    """Whether an error says that the disk, or what a user may have of it, is full."""
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
+def _below(name: PurePosixPath, paths: tuple[str, ...]) -> bool:
+    return any(name == PurePosixPath(path) or PurePosixPath(path) in name.parents for path in paths)
 
 
 def _members(tar: tarfile.TarFile, limit: int) -> Iterator[tuple[tarfile.TarInfo, PurePosixPath]]:

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import base64
 import fcntl
-import http.client
+import hashlib
+import re
 import shutil
 import tempfile
-import urllib.error
-import urllib.request
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from mlops.bundles.archive import ArchiveError, Limits, unpack
+from mlops.bundles.archive import ArchiveError, Limits, no_room, unpack
 from mlops.bundles.dirhash import dirhash
+from mlops.bundles.download import DownloadError, Seen, download
 from mlops.bundles.lock import Source
 from mlops.bundles.places import Places
 from mlops.errors import Problem, UserError
+from mlops.tools.progress import Progress
 
-_SILENCE_SECONDS = 20.0
 _AT_ONCE = 4
-_CHUNK = 1024**2
 
 Report = Callable[[str], None]
 
@@ -39,19 +38,29 @@ def tree_of(source: Source, cache: Path) -> Path:
 
 
 def fetch(
-    sources: Iterable[Source], places: Places, cache: Path, *, report: Report | None = None, limits: Limits | None = None
+    sources: Iterable[Source],
+    places: Places,
+    cache: Path,
+    *,
+    report: Report | None = None,
+    progress: Progress | None = None,
+    limits: Limits | None = None,
+    check: bool = False,
 ) -> dict[str, Path]:
     """Make sources available as folders.
 
     A source that is in the cache costs one look at a folder. Proxies and trusted CAs for URLs come from the environment
-    (``HTTPS_PROXY``, ``NO_PROXY``, ``SSL_CERT_FILE``).
+    (``HTTPS_PROXY``, ``NO_PROXY``, ``SSL_CERT_FILE``). An interrupted download leaves a file in the cache's folder
+    ``downloads``, from which the next one goes on.
 
     Args:
         sources: what is needed.
         places: where to look.
         cache: folder of the cache (:func:`mlops.bundles.places.default_cache`).
         report: called with one line for each source that was not in the cache.
+        progress: told of the downloads that are under way, all in one line.
         limits: limits for archives.
+        check: verify what is in the cache as well, and fetch anew what was altered there; done before anything is rendered.
 
     Returns:
         Folder of each source by its name; to be read only.
@@ -61,15 +70,21 @@ def fetch(
     """
     wanted = {source.name: source for source in sources}
     problems: dict[str, Problem] = {}
+    downloads = _Downloads(cache / "downloads", limits or Limits(), progress or Progress())
 
     def one(source: Source) -> None:
         try:
-            _provide(source, places, cache, report, limits or Limits())
+            _provide(source, places, cache, report, downloads)
         except UserError as error:
             problems[source.name] = error.problems[0]
 
+    if check:
+        with _cache_in_use(cache):
+            for source in wanted.values():
+                _drop_altered(source, tree_of(source, cache), report)
     missing = [source for source in wanted.values() if not tree_of(source, cache).is_dir()]
     if missing:
+        downloads.progress.start("upstream sources")
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(one, missing))
     if problems:
@@ -80,10 +95,78 @@ def fetch(
     return {name: tree_of(source, cache) for name, source in wanted.items()}
 
 
-def _provide(source: Source, places: Places, cache: Path, report: Report | None, limits: Limits) -> None:
+def fetch_unverified(source: Source, places: Places, cache: Path, *, progress: Progress | None = None) -> Source:
+    """Fetch a source whose digest is not known yet, and keep it under the digest that it has.
+
+    For a new pin only: what comes here is trusted as the place that it came from.
+
+    Args:
+        source: repository, commit and paths; its digest is not looked at.
+        places: where to look.
+        cache: folder of the cache.
+        progress: told of the download.
+
+    Returns:
+        The source with its digest.
+
+    Raises:
+        UserError: no place has it.
+    """
+    downloads = _Downloads(cache / "downloads", Limits(), progress or Progress())
+    downloads.progress.start(source.label)
+    with _cache_in_use(cache), tempfile.TemporaryDirectory(prefix=".new-", dir=_made(cache / "sources")) as scratch:
+        _first_good(source, places, Path(scratch), downloads, verify=False)
+        found = source.model_copy(update={"dirhash": dirhash(Path(scratch) / "tree")})
+        tree = tree_of(found, cache)
+        with _locked(tree.with_suffix(".lock")):
+            if not tree.is_dir():
+                (Path(scratch) / "tree").rename(tree)
+    return found
+
+
+class _Downloads:
+    """Downloads of one call: partial files in one folder, one line of progress for all.
+
+    Args:
+        folder: where partial files are kept.
+        limits: limits for archives.
+        progress: where the line goes.
+    """
+
+    def __init__(self, folder: Path, limits: Limits, progress: Progress) -> None:
+        self.limits, self.progress = limits, progress
+        self._folder = folder
+        self._under_way: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def part(self, source: Source, url: str) -> Path:
+        """The partial file of one source from one place; the same in every run."""
+        digest = hashlib.sha256(f"{source.dirhash} {url}".encode()).hexdigest()
+        return _made(self._folder) / f"{source.name}-{digest[:16]}.part"
+
+    def get(self, source: Source, url: str) -> tuple[Path, bool]:
+        """Download an archive; says also whether an earlier download was gone on with.
+
+        Raises:
+            DownloadError: it cannot be had there.
+        """
+        part = self.part(source, url)
+        return part, download(url, part, limit=self.limits.compressed, seen=self._seen(source.name))
+
+    def _seen(self, name: str) -> Seen:
+        def seen(size: int, total: int | None) -> None:
+            with self._lock:
+                self._under_way[name] = f"{name} {size >> 20} MiB" if total is None else f"{name} {size >> 20} of {total >> 20} MiB"
+                line = ", ".join(self._under_way.values())
+            self.progress.update(line)
+
+        return seen
+
+
+def _provide(source: Source, places: Places, cache: Path, report: Report | None, downloads: _Downloads) -> None:
     """Put one source into the cache; of several processes one works, the others find it done."""
     tree = tree_of(source, cache)
-    try:
+    with _cache_in_use(cache):
         tree.parent.mkdir(parents=True, exist_ok=True)
         with _locked(tree.with_suffix(".lock")):
             if tree.is_dir():
@@ -91,67 +174,106 @@ def _provide(source: Source, places: Places, cache: Path, report: Report | None,
             for leftover in tree.parent.glob(f".{tree.name}.*"):  # of an interrupted run: we hold the lock
                 shutil.rmtree(leftover)
             with tempfile.TemporaryDirectory(prefix=f".{tree.name}.", dir=tree.parent) as scratch:
-                place = _first_good(source, places, Path(scratch), limits)
+                place = _first_good(source, places, Path(scratch), downloads)
                 (Path(scratch) / "tree").rename(tree)
-    except OSError as error:
-        problem = Problem(str(cache), str(error), "a folder that can be written", "set MLOPS_CACHE_DIR to one, or free space")
-        raise UserError("the cache of sources cannot be used", [problem]) from error
     if report:
         report(f"source {source.name} {source.tag}: {place}")
 
 
-def _first_good(source: Source, places: Places, scratch: Path, limits: Limits) -> Path | str:
+def _drop_altered(source: Source, tree: Path, report: Report | None) -> None:
+    """Take a tree out of the cache when it is no longer what the lock says."""
+    if not tree.is_dir():
+        return
+    with _locked(tree.with_suffix(".lock")):
+        try:
+            sound = dirhash(tree) == source.dirhash
+        except OSError:
+            sound = False
+        if not sound:
+            shutil.rmtree(tree)
+            if report:
+                report(f"source {source.name}: its files in the cache were altered; it is fetched anew")
+
+
+def _first_good(source: Source, places: Places, scratch: Path, downloads: _Downloads, *, verify: bool = True) -> Path | str:
     """Unpack the source into ``scratch/tree`` from the first place that has it, and tell which one that was."""
     tried = []
     for place in places.candidates(source):
-        tree = scratch / "tree"
-        tree.mkdir()
         try:
-            archive = place if isinstance(place, Path) else _download(place, scratch / "archive", limits.compressed)
-            _verified(source, archive, tree, limits)
+            if isinstance(place, Path):
+                _unpacked(source, place, scratch / "tree", downloads.limits, verify=verify)
+            else:
+                _downloaded(source, place, scratch / "tree", downloads, verify=verify)
         except _NotHere as reason:
-            tried.append(f"{place}: {reason}")
-            shutil.rmtree(tree)
+            # a mirror's address may hold a password
+            tried.append(re.sub(r"//[^/@\s]*@", "//****@", f"{place}: {reason}"))
         else:
             return place
     mend = f"put {source.archive()} (the repository's archive of that commit) into a mirror, name it in MLOPS_SOURCE_MIRRORS"
-    found = "\n".join(tried)
-    raise UserError(
-        "",
-        [Problem(f"source {source.name} ({source.repository} {source.tag})", found, f"files with digest {source.dirhash}", mend)],
-    )
+    allowed = f"files with digest {source.dirhash}" if verify else f"the archive of commit {source.commit}"
+    raise UserError("an upstream source is not available", [Problem(source.label, "\n".join(tried), allowed, mend)])
 
 
-def _verified(source: Source, archive: Path, tree: Path, limits: Limits) -> None:
+def _downloaded(source: Source, url: str, tree: Path, downloads: _Downloads, *, verify: bool) -> None:
+    """Download and unpack; bytes of an earlier download that do not fit are thrown away, and all is asked for once more."""
     try:
-        unpack(archive, source.paths, tree, limits)
-        digest = dirhash(tree)
-    except FileNotFoundError as error:
-        raise _NotHere("no such file" if not archive.exists() else f"a link leads nowhere: {error.filename}") from error
-    except (ArchiveError, OSError) as error:
+        part, resumed = downloads.get(source, url)
+        try:
+            _unpacked(source, part, tree, downloads.limits, verify=verify)
+        except _NotHere:
+            part.unlink()
+            if not resumed:
+                raise
+            part, _ = downloads.get(source, url)
+            try:
+                _unpacked(source, part, tree, downloads.limits, verify=verify)
+            finally:
+                part.unlink()
+        else:
+            part.unlink()
+    except DownloadError as error:
         raise _NotHere(str(error)) from error
-    if digest != source.dirhash:
-        raise _NotHere(f"holds other files than the lock says: digest {digest}")
 
 
-def _download(url: str, to: Path, limit: int) -> Path:
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise _NotHere("not a http(s) URL")
-    size = 0
+def _unpacked(source: Source, archive: Path, tree: Path, limits: Limits, *, verify: bool) -> None:
+    """Unpack an archive into a folder; the folder is there only when the content is right."""
+    tree.mkdir()
+    wrong = ""
     try:
-        with urllib.request.urlopen(url, timeout=_SILENCE_SECONDS) as answer, to.open("wb") as file:  # noqa: S310  (scheme checked)
-            while chunk := answer.read(_CHUNK):
-                size += len(chunk)
-                if size > limit:
-                    raise _NotHere(f"is larger than {limit} bytes")
-                file.write(chunk)
-    except urllib.error.HTTPError as error:
-        raise _NotHere(f"HTTP {error.code} {error.reason}") from error
-    except urllib.error.URLError as error:
-        raise _NotHere(str(error.reason)) from error
-    except (http.client.HTTPException, TimeoutError, ConnectionError) as error:
-        raise _NotHere(f"{type(error).__name__}: {error}") from error
-    return to
+        unpack(archive, source.paths, tree, limits, without=source.without)
+        digest = dirhash(tree)
+        if verify and digest != source.dirhash:
+            wrong = f"holds other files than the lock says: digest {digest}"
+        elif not any(tree.iterdir()):
+            wrong = f"holds nothing below {', '.join(source.paths)}"
+    except FileNotFoundError as error:
+        wrong = "no such file" if not archive.exists() else f"a link leads nowhere: {error.filename}"
+    except (ArchiveError, OSError) as error:
+        if no_room(error):
+            raise
+        wrong = str(error)
+    if wrong:
+        shutil.rmtree(tree)
+        raise _NotHere(wrong)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _cache_in_use(cache: Path) -> Iterator[None]:
+    """Tell the user when the cache cannot be written.
+
+    Raises:
+        UserError: instead of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        problem = Problem(str(cache), str(error), "a folder that can be written", "set MLOPS_CACHE_DIR to one, or free space")
+        raise UserError("the cache of sources cannot be used", [problem]) from error
 
 
 @contextmanager

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mlops.errors import Problem, UserError
+
+UNKNOWN_COMMIT = "0" * 40
+"""Commit of an entry that was written by hand, for a source that was never fetched."""
 
 
 class Source(BaseModel):
@@ -23,6 +26,12 @@ class Source(BaseModel):
         paths: folders or files of the repository that are used.
         dirhash: ``h1:`` digest over the files below ``paths``.
         licence: SPDX identifier.
+        without: files and folders below ``paths`` that are left out, as not every place has them.
+        bases: names of the sources that its kustomizations use as remote bases.
+        built: files that upstream publishes as made from this repository, each with the folder it is made from; a rendering builds
+            the folder in place of the file. A file is named by its URL, or as ``<source>/<path>`` when it lies in another source.
+        replace: texts that upstream's release replaces in what it publishes, with ``{tag}`` for the tag in the new text; done in
+            all files of a rendering's copy.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,6 +43,10 @@ class Source(BaseModel):
     paths: tuple[str, ...]
     dirhash: str
     licence: str
+    without: tuple[str, ...] = ()
+    bases: tuple[str, ...] = ()
+    built: Mapping[str, str] = Field(default_factory=dict)
+    replace: Mapping[str, str] = Field(default_factory=dict)
 
     @field_validator("name")
     @classmethod
@@ -60,11 +73,30 @@ class Source(BaseModel):
     def _paths(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
             raise ValueError("must be at least one folder")
-        return tuple(_matching(path, r"(?!.*(^|/)\.{1,2}(/|$))[^/\\]+(/[^/\\]+)*", "relative paths without `..`") for path in value)
+        return tuple(map(_relative, value))
+
+    @field_validator("without")
+    @classmethod
+    def _without(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_relative, value))
+
+    @field_validator("built")
+    @classmethod
+    def _built(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        return {file: _relative(folder) for file, folder in value.items()}
+
+    @property
+    def label(self) -> str:
+        """How messages name it."""
+        return f"source {self.name} ({self.repository} {self.tag})"
 
     def archive(self) -> str:
         """Path of its archive below a mirror: ``<repository>/<commit>.tar.gz``."""
         return f"{self.repository}/{self.commit}.tar.gz"
+
+
+def _relative(path: str) -> str:
+    return _matching(path, r"(?!.*(^|/)\.{1,2}(/|$))[^/\\]+(/[^/\\]+)*", "relative paths without `..`")
 
 
 def _matching(value: str, pattern: str, wanted: str) -> str:
@@ -102,6 +134,35 @@ def read_lock(path: Path) -> dict[str, Source]:
             problems.extend(
                 Problem(f"{path} sources.{name}.{'.'.join(map(str, e['loc']))}", repr(e["input"]), e["msg"]) for e in error.errors()
             )
+    names = ", ".join(sorted(sources))
+    problems += [
+        Problem(f"{path} sources.{source.name}.bases", base, f"names of sources: {names}")
+        for source in sources.values()
+        for base in source.bases
+        if base not in content["sources"]
+    ]
     if problems:
         raise UserError("the lock file of the sources is not usable", problems)
     return sources
+
+
+def closure(names: Iterable[str], lock: Mapping[str, Source]) -> tuple[Source, ...]:
+    """Sources with all that they use as bases, sorted by name.
+
+    Args:
+        names: names of sources of the lock.
+        lock: all sources by name.
+    """
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(lock[name].bases)
+    return tuple(lock[name] for name in sorted(found))
+
+
+def scalar(text: str) -> str:
+    """A YAML scalar that reads back as this text: a tag such as 1.10, or a commit of digits, is no number."""
+    return text if yaml.safe_load(text) == text else f"'{text}'"

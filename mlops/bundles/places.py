@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from mlops.bundles.lock import Source
+from mlops.errors import Problem, UserError
 
 ORIGIN = "https://github.com"
+INDEX = "index.tsv"
 # A folder of archives beside the checkout serves as a mirror without being named anywhere.
 _NEIGHBOUR = Path("shared/upstream")
 
@@ -50,6 +53,12 @@ class Places:
             environ: environment to read.
         """
         named = environ.get("MLOPS_SOURCE_MIRRORS", "").replace(",", " ").split()
+        for mirror in named:
+            try:
+                urlsplit(mirror)
+            except ValueError as error:
+                problem = Problem("MLOPS_SOURCE_MIRRORS", re.sub(r"//[^/@\s]*@", "//****@", mirror), "folders and URLs", str(error))
+                raise UserError("a mirror's address cannot be read", [problem]) from None
         return cls(air_gap, tuple(dict.fromkeys((*named, *mirrors))), checkout.resolve().parent / _NEIGHBOUR)
 
     def candidates(self, source: Source) -> tuple[Path | str, ...]:
@@ -60,6 +69,12 @@ class Places:
         neighbours = [] if self.neighbour is None else [self.neighbour / archive]
         owner_and_name = source.repository.partition("/")[2]
         return (*folders, *mirrors, *neighbours, f"{self.origin}/{owner_and_name}/archive/{source.commit}.tar.gz")
+
+    def indexes(self) -> tuple[Path | str, ...]:
+        """Where folders and mirrors may tell which commits they have, best first (:mod:`mlops.bundles.tags`)."""
+        folders = [] if self.air_gap is None else [self.air_gap / INDEX]
+        neighbours = [] if self.neighbour is None else [self.neighbour / INDEX]
+        return (*folders, *(_below(mirror, INDEX) for mirror in self.mirrors), *neighbours)
 
 
 def _below(mirror: str, archive: str) -> Path | str:

@@ -1,41 +1,37 @@
-"""Rendering: kustomize on a copy of a bundle's folder, with the verified sources beside it."""
+"""Rendering: bundles in a folder of their own, with copies of the verified sources beside them."""
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlops.bundles.bases import KUSTOMIZATION_FILES, Bases
+from mlops.bundles.charts import CHART_FILE, OBJECTS_FILE, read_chart, render_chart
+from mlops.bundles.hooks import Precedence
+from mlops.bundles.lock import Source
+from mlops.bundles.programs import Helm, Kustomize
 from mlops.errors import Problem, UserError
-from mlops.tools import tool
-from mlops.tools.pins import load_pins
+from mlops.ordering import KubeObject, parse_documents
 
-_SOURCE_REFERENCE = re.compile(r"\.\./sources/([a-z0-9][a-z0-9-]*)/")
-_DEADLINE_SECONDS = 120
-_NOWHERE = "http://127.0.0.1:9"
+_SOURCE_REFERENCE = re.compile(r"\.\./sources/([a-z0-9][a-z0-9-]*)(?:/|\b)")
 
 
 @dataclass(frozen=True, slots=True)
-class Kustomize:
-    """The kustomize to render with.
+class Rendered:
+    """What a bundle's folder makes.
 
     Attributes:
-        version: e.g. ``5.8.2``; part of the cache's key.
-        path: gives the program; called only when something has to be rendered.
+        objects: its objects, in the order of the program that made them.
+        order: what the hooks of its chart ask for, none without a chart.
     """
 
-    version: str
-    path: Callable[[], Path]
-
-    @classmethod
-    def pinned(cls) -> Kustomize:
-        """The pinned kustomize; it is looked for, or made, when something has to be rendered."""
-        return cls(load_pins()["kustomize"].version, lambda: tool("kustomize"))
+    objects: tuple[KubeObject, ...]
+    order: tuple[Precedence, ...] = ()
 
 
 def sources_of(bundle: Path) -> tuple[str, ...]:
@@ -46,44 +42,84 @@ def sources_of(bundle: Path) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def render(bundle: Path, trees: Mapping[str, Path], kustomize: Path) -> str:
-    """Render a bundle.
-
-    kustomize sees a copy of the bundle's folder and the sources, and no network: a remote base would make the result depend on more
-    than the digests, so it fails here. Its load restrictions stay on.
+@contextmanager
+def sandbox(bundles: Iterable[Path], trees: Mapping[str, Path], lock: Mapping[str, Source]) -> Iterator[Path]:
+    """A folder with copies of bundles and sources, in which every base is a folder: nothing outside decides the result.
 
     Args:
-        bundle: folder with ``kustomization.yaml``.
-        trees: folder of each source by its name.
-        kustomize: the program.
+        bundles: folders of bundles.
+        trees: folder of each source that they need, by its name.
+        lock: all sources.
 
-    Returns:
-        YAML documents.
+    Yields:
+        The folder; a bundle is in it under its name.
 
     Raises:
-        UserError: with kustomize's own text.
+        UserError: a base that no source pins, or no room for the copies.
     """
     with tempfile.TemporaryDirectory(prefix="mlops-render-") as scratch:
-        root = Path(scratch)
-        shutil.copytree(bundle, root / bundle.name)
-        (root / "sources").mkdir()
-        for name, tree in trees.items():
-            (root / "sources" / name).symlink_to(tree.resolve(), target_is_directory=True)
-        # A HOME of its own and a proxy that refuses: no settings of this machine, no network.
-        environment = {"HOME": scratch, "PATH": os.devnull, "TMPDIR": scratch}
-        environment |= {name: _NOWHERE for variable in ("http_proxy", "https_proxy") for name in (variable, variable.upper())}
+        root = Path(scratch).resolve()
+        folders = tuple(bundles)
         try:
-            done = subprocess.run(
-                [kustomize, "build", root / bundle.name],
-                capture_output=True, text=True, check=False, env=environment, timeout=_DEADLINE_SECONDS,
-            )  # fmt: skip
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise UserError(
-                f"bundle {bundle.name} cannot be rendered", [Problem(str(kustomize), str(error), "kustomize v5")]
-            ) from error
-        if done.returncode:
-            found = done.stderr.strip().replace(f"{root}/", "")
-            raise UserError(
-                f"bundle {bundle.name} cannot be rendered", [Problem(str(bundle), found, "a kustomization that builds")]
+            for name, tree in trees.items():
+                shutil.copytree(tree, root / "sources" / name, symlinks=True)
+                _replace_texts(root / "sources" / name, lock[name])
+            for bundle in folders:
+                shutil.copytree(bundle, root / bundle.name)
+        except OSError as error:
+            problem = Problem(
+                str(root), str(error), "a folder with room for copies of the sources", "set TMPDIR to one, or free space"
             )
-    return done.stdout
+            raise UserError("bundles cannot be rendered", [problem]) from error
+        bases = Bases(root, lock)
+        for bundle in folders:
+            bases.resolve(root / bundle.name)
+        yield root
+
+
+def _replace_texts(folder: Path, source: Source) -> None:
+    texts = [(old.encode(), new.replace("{tag}", source.tag).encode()) for old, new in source.replace.items()]
+    for file in folder.rglob("*") if texts else ():
+        if file.is_file() and not file.is_symlink():
+            content = changed = file.read_bytes()
+            for old, new in texts:
+                changed = changed.replace(old, new)
+            if changed != content:
+                file.write_bytes(changed)
+
+
+def render(name: str, root: Path, kustomize: Kustomize, helm: Helm) -> Rendered:
+    """Render one bundle in a sandbox; its chart first, if it has one.
+
+    The programs see no network: what is not pinned would make the result depend on more than digests. kustomize's load
+    restrictions stay on.
+
+    Args:
+        name: folder in the sandbox.
+        root: the sandbox.
+        kustomize: renders a folder with a kustomization.
+        helm: renders a folder with ``chart.yaml``.
+
+    Raises:
+        UserError: it does not render, with the program's own text, or it makes no object at all.
+        OrderingError: the rendered documents are no usable objects.
+    """
+    folder, origin = root / name, f"bundle {name}"
+    with tempfile.TemporaryDirectory(prefix="home-", dir=root) as home:
+        chart = render_chart(read_chart(folder), folder, root, Path(home), helm) if (folder / CHART_FILE).is_file() else None
+        kustomization = next((folder / file for file in KUSTOMIZATION_FILES if (folder / file).is_file()), None)
+        if kustomization:
+            if chart and OBJECTS_FILE not in kustomization.read_text(encoding="utf-8"):
+                problem = Problem(
+                    f"bundle {name}", kustomization.name, f"a kustomization with {OBJECTS_FILE}, the objects of its chart"
+                )
+                raise UserError(f"bundle {name} does not use its chart", [problem])
+            text = kustomize.run(["build", folder], scratch=Path(home), bundle=name, hide=root)
+            objects = parse_documents(text, origin=origin)
+        else:
+            objects = chart.objects if chart else ()
+    if not objects:
+        raise UserError(f"bundle {name} is empty", [Problem(origin, "no objects", "at least one object")])
+    refs = {item.ref for item in objects}
+    order = chart.order if chart else ()
+    return Rendered(objects, tuple(p for p in order if p.first in refs and p.then in refs))

@@ -17,8 +17,9 @@ COMMANDS = {
     "tools": "mlops.cli.tools",
     "env": "mlops.cli.tools",
     "fetch": "mlops.cli.bundles",
-    "graph": "mlops.cli.bundles",
+    "graph": "mlops.cli.graph",
     "rehearse": "mlops.cli.rehearse",
+    "bench": "mlops.cli.bench",
 }
 
 

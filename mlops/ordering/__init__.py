@@ -5,26 +5,49 @@
     for level in graph.levels(): ...
 
 A new piece of knowledge about order is a new :class:`~mlops.ordering.rule.Rule` in :data:`~mlops.ordering.rules.RULES`;
-nothing else changes.
+nothing else changes. What a person knows better than the rules is data: :class:`~mlops.ordering.overrides.Overrides`.
 """
 
-from mlops.ordering.gates import CrdEstablished, Gate, WebhookAnswers, WorkloadReady
-from mlops.ordering.graph import Edge, Graph, build_graph
+from mlops.ordering.build import build_graph
+from mlops.ordering.deletion import Removal
+from mlops.ordering.edge import Cut, Edge
+from mlops.ordering.errors import OrderingError
+from mlops.ordering.gates import (
+    ApiServiceAvailable,
+    CaBundlePresent,
+    ConditionReady,
+    CrdEstablished,
+    Gate,
+    NamespaceMade,
+    WebhookAnswers,
+    WorkloadReady,
+)
+from mlops.ordering.graph import Graph
 from mlops.ordering.kinds import Kinds, RestPath
-from mlops.ordering.objects import KubeObject, ObjectRef, OrderingError, from_bodies, from_body, parse_documents
+from mlops.ordering.objects import KubeObject, ObjectRef, from_bodies, from_body, parse_documents
+from mlops.ordering.overrides import Overrides
 from mlops.ordering.rule import Rule, Strength
-from mlops.ordering.rules import RULES
+from mlops.ordering.rules import ALL_RULES, DIALLED, RULES
 
 __all__ = [
+    "ALL_RULES",
+    "DIALLED",
     "RULES",
+    "ApiServiceAvailable",
+    "CaBundlePresent",
+    "ConditionReady",
     "CrdEstablished",
+    "Cut",
     "Edge",
     "Gate",
     "Graph",
     "Kinds",
     "KubeObject",
+    "NamespaceMade",
     "ObjectRef",
     "OrderingError",
+    "Overrides",
+    "Removal",
     "RestPath",
     "Rule",
     "Strength",

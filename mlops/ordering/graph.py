@@ -1,43 +1,21 @@
-"""The graph of objects and gates: built by the rules, checked for cycles, asked for levels, dependencies and reasons."""
+"""The graph of objects and gates: asked for levels, dependencies, ways, reasons, and the order of removal."""
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from mlops.errors import Problem
-from mlops.ordering.gates import CrdEstablished, Gate, WebhookAnswers, WorkloadReady
-from mlops.ordering.kinds import CRD_GROUP, Kinds
-from mlops.ordering.objects import KubeObject, ObjectRef, OrderingError, duplicates
-from mlops.ordering.rule import GATE_GROUP, Found, Rule, Strength, View
-from mlops.ordering.rules import RULES
-from mlops.ordering.rules_admission import gates as webhook_gates
-
-_WAITED_FOR = {("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("batch", "Job")}
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """``source`` comes after ``target``, because of ``rule``.
-
-    Attributes:
-        source: dependent object or gate.
-        target: object or gate that comes first.
-        rule: id of the rule.
-        reason: one clause.
-        strength: what happens when the edge is not kept.
-    """
-
-    source: ObjectRef
-    target: ObjectRef
-    rule: str
-    reason: str
-    strength: Strength
-
-    def __str__(self) -> str:
-        return f"{self.source} -> {self.target} [{self.rule}, {self.strength.name.lower()}] {self.reason}"
+from mlops.ordering import deletion
+from mlops.ordering.edge import Cut, Edge
+from mlops.ordering.errors import OrderingError
+from mlops.ordering.gates import CaBundlePresent, Gate, GateAfter, WebhookAnswers
+from mlops.ordering.kinds import Kinds
+from mlops.ordering.objects import KubeObject, ObjectRef
+from mlops.ordering.rule import GATE_GROUP
+from mlops.ordering.topology import shortest_way, sort
+from mlops.ordering.view import View
 
 
 @dataclass(frozen=True)
@@ -48,13 +26,21 @@ class Graph:
         objects: the objects, sorted by identity.
         edges: all edges with rule and reason, sorted; ends are objects or gate nodes (:func:`mlops.ordering.rule.gate_of`).
         gates: all gates, sorted by the object they belong to.
-        kinds: table of kinds, the CRDs of the set included.
+        cuts: edges that are not kept, because each closes a cycle.
+        findings: what is missing or ambiguous among the objects; a part of something bigger may well have some.
     """
 
     objects: tuple[KubeObject, ...]
     edges: tuple[Edge, ...]
     gates: tuple[Gate, ...]
-    kinds: Kinds = field(compare=False, repr=False)
+    cuts: tuple[Cut, ...]
+    findings: tuple[Problem, ...]
+    _view: View = field(compare=False, repr=False)
+
+    @property
+    def kinds(self) -> Kinds:
+        """Table of kinds, the CRDs of the set included."""
+        return self._view.kinds
 
     @cached_property
     def _edges_from(self) -> dict[ObjectRef, list[Edge]]:
@@ -66,7 +52,7 @@ class Graph:
     @cached_property
     def _order(self) -> tuple[ObjectRef, ...]:
         """Nodes, dependencies first, equals by identity."""
-        return _sort([item.ref for item in self.objects], self.edges)
+        return sort([item.ref for item in self.objects], self.edges)
 
     @cached_property
     def _reduced(self) -> dict[ObjectRef, tuple[ObjectRef, ...]]:
@@ -134,124 +120,74 @@ class Graph:
         edges = self._edges_from.get(ref, [])
         return (*edges, *(e for edge in edges if edge.target.group == GATE_GROUP for e in self._edges_from.get(edge.target, ())))
 
+    @cached_property
+    def _gates_at(self) -> dict[ObjectRef, list[Gate]]:
+        table: dict[ObjectRef, list[Gate]] = {}
+        for gate in self.gates:
+            table.setdefault(gate.at, []).append(gate)
+        return table
+
     def gates_before(self, ref: ObjectRef) -> tuple[WebhookAnswers, ...]:
-        """Gates to pass before an object is written."""
-        return tuple(gate for gate in self.gates if gate.at == ref and isinstance(gate, WebhookAnswers))
+        """Webhooks that must answer before an object is written: each proved by a dry-run of the object itself."""
+        return tuple(g for g in self._gates_at.get(ref, ()) if isinstance(g, WebhookAnswers) and g.probe == "itself")
 
-    def gates_after(self, ref: ObjectRef) -> tuple[CrdEstablished | WorkloadReady, ...]:
+    def pod_gates_before(self, ref: ObjectRef) -> tuple[WebhookAnswers, ...]:
+        """Webhooks that must answer before the pods of a workload are created: each proved by a dry-run of :meth:`pod_of`."""
+        return tuple(g for g in self._gates_at.get(ref, ()) if isinstance(g, WebhookAnswers) and g.probe == "its pods")
+
+    def bundles_before(self, ref: ObjectRef) -> tuple[CaBundlePresent, ...]:
+        """Configurations that must carry their CA before an object is written."""
+        return tuple(g for g in self._gates_at.get(ref, ()) if isinstance(g, CaBundlePresent))
+
+    def gates_after(self, ref: ObjectRef) -> tuple[GateAfter, ...]:
         """Gates after which an object counts as there."""
-        return tuple(gate for gate in self.gates if gate.at == ref and not isinstance(gate, WebhookAnswers))
+        return tuple(g for g in self._gates_at.get(ref, ()) if not isinstance(g, WebhookAnswers | CaBundlePresent))
 
+    def pod_of(self, ref: ObjectRef) -> KubeObject:
+        """A pod of a workload as admission sees it.
 
-def build_graph(objects: Iterable[KubeObject], rules: Sequence[Rule] = RULES) -> Graph:
-    """Put objects in order.
+        Raises:
+            KeyError: no workload of the set.
+        """
+        return self._view.workload_of[ref].as_pod
 
-    Args:
-        objects: objects of any origin, in any order; the result does not depend on the order.
-        rules: rules to apply.
+    def way(self, source: ObjectRef, target: ObjectRef) -> tuple[Edge, ...]:
+        """Shortest chain of edges by which an object waits for another; empty when it does not."""
+        return shortest_way(source, target, self.edges)
 
-    Raises:
-        OrderingError: an object twice, an object in the wrong scope, or a cycle.
-    """
-    ordered = tuple(sorted(objects, key=lambda item: item.ref))
-    view = View(ordered)
-    problems = [*duplicates(ordered), *_scope_problems(view)]
-    if problems:
-        raise OrderingError("the objects cannot be put in order", problems)
-    known = set(view.by_ref)
-    edges = {}
-    for rule in rules:
-        for found in rule.find(view):
-            if found.target in known or found.target.group == GATE_GROUP:
-                edge = _edge(rule, found)
-                edges[edge.source, edge.target, edge.rule, edge.reason] = edge
-    result = tuple(edges[key] for key in sorted(edges))
-    _sort([item.ref for item in ordered], result)  # a cycle is an error of the set, not of the first question
-    gates: list[Gate] = [*webhook_gates(view), *_gates_after(ordered)]
-    return Graph(ordered, result, tuple(sorted(gates, key=lambda gate: (gate.at, type(gate).__name__, gate.reason))), view.kinds)
+    def critical_path(self, cost: Callable[[ObjectRef], float] = lambda _: 1.0) -> tuple[ObjectRef, ...]:
+        """The chain of objects, first to last, that takes longest however many are written at once.
 
+        Args:
+            cost: what it takes to write an object and to see it ready, in any unit; every object the same by default.
+        """
+        total: dict[ObjectRef, float] = {}
+        before: dict[ObjectRef, ObjectRef | None] = {}
+        for item in self.in_order():
+            last = max(self._reduced[item.ref], key=lambda ref: (total[ref], ref), default=None)
+            before[item.ref] = last
+            total[item.ref] = cost(item.ref) + (total[last] if last is not None else 0.0)
+        chain: list[ObjectRef] = []
+        ref = max(total, key=lambda ref: (total[ref], ref), default=None)
+        while ref is not None:
+            chain.append(ref)
+            ref = before[ref]
+        return tuple(reversed(chain))
 
-def _edge(rule: Rule, found: Found) -> Edge:
-    return Edge(found.source, found.target, rule.id, found.reason, found.strength or rule.strength)
+    @cached_property
+    def removal(self) -> deletion.Removal:
+        """The order of removal."""
+        return deletion.removal(self._view, self.edges)
 
+    def deletion_order(self) -> tuple[ObjectRef, ...]:
+        """The objects in the order in which to remove them, one by one."""
+        return self.removal.order
 
-def _scope_problems(view: View) -> Iterable[Problem]:
-    for item in view.objects:
-        kind = view.kinds.get(item.group, item.kind)
-        if kind and kind.namespaced and not item.namespace:
-            yield Problem(
-                f"{item.ref} ({item.origin})",
-                "no metadata.namespace",
-                "a namespace: the kind is namespaced",
-                "set it in an overlay",
-            )
-        if kind and not kind.namespaced and item.namespace:
-            yield Problem(f"{item.ref} ({item.origin})", f"metadata.namespace {item.namespace}", "none: the kind is cluster-wide")
+    def require_complete(self) -> None:
+        """Insist that nothing is missing or ambiguous: for a whole platform, where nothing else is in the cluster.
 
-
-def _gates_after(objects: Iterable[KubeObject]) -> Iterable[Gate]:
-    for item in objects:
-        if (item.group, item.kind) == (CRD_GROUP, "CustomResourceDefinition"):
-            yield CrdEstablished(item.ref, "objects of its kind are refused until it is established")
-        elif (item.group, item.kind) in _WAITED_FOR:
-            yield WorkloadReady(item.ref, "what needs it needs its pods, not its name")
-
-
-def _sort(refs: Iterable[ObjectRef], edges: Iterable[Edge]) -> tuple[ObjectRef, ...]:
-    """Topological order, dependencies first, equals by identity.
-
-    Raises:
-        OrderingError: there is a cycle; the shortest one is printed with the rules that made it.
-    """
-    waiting: dict[ObjectRef, set[ObjectRef]] = {ref: set() for ref in refs}
-    dependents: dict[ObjectRef, list[ObjectRef]] = {}
-    for edge in edges:
-        waiting.setdefault(edge.target, set())
-        known = waiting.setdefault(edge.source, set())
-        if edge.target not in known:
-            known.add(edge.target)
-            dependents.setdefault(edge.target, []).append(edge.source)
-    ready = [ref for ref, targets in waiting.items() if not targets]
-    heapq.heapify(ready)
-    done = []
-    while ready:
-        ref = heapq.heappop(ready)
-        done.append(ref)
-        for dependent in dependents.get(ref, ()):
-            waiting[dependent].discard(ref)
-            if not waiting[dependent]:
-                heapq.heappush(ready, dependent)
-    if len(done) < len(waiting):
-        left = set(waiting) - set(done)
-        raise _cycle_error([edge for edge in edges if edge.source in left and edge.target in left])
-    return tuple(done)
-
-
-def _cycle_error(edges: Sequence[Edge]) -> OrderingError:
-    """The shortest cycle among edges that hold at least one, told edge by edge."""
-    edges_from: dict[ObjectRef, list[Edge]] = {}
-    for edge in edges:
-        edges_from.setdefault(edge.source, []).append(edge)
-    cycles = [cycle for start in sorted(edges_from) if (cycle := _shortest_way_back(start, edges_from))]
-    cycle = min(cycles, key=len)
-    problem = Problem(
-        where=f"cycle of {len(cycle)}",
-        found="\n".join(map(str, cycle)),
-        allowed="no object may, through others, wait for itself",
-        mend="take one of these references away, or narrow the webhook's namespaceSelector, objectSelector or rules",
-    )
-    return OrderingError("the objects wait for each other in a circle", [problem])
-
-
-def _shortest_way_back(start: ObjectRef, edges_from: dict[ObjectRef, list[Edge]]) -> list[Edge]:
-    """Breadth-first search from a node to itself; empty when there is no way back."""
-    ways: dict[ObjectRef, list[Edge]] = {start: []}
-    queue = [start]
-    for ref in queue:
-        for edge in edges_from.get(ref, ()):
-            if edge.target == start:
-                return [*ways[ref], edge]
-            if edge.target not in ways:
-                ways[edge.target] = [*ways[ref], edge]
-                queue.append(edge.target)
-    return []
+        Raises:
+            OrderingError: all findings.
+        """
+        if self.findings:
+            raise OrderingError("the objects are no whole", self.findings)

@@ -34,8 +34,9 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     "autoscaling": ("HorizontalPodAutoscaler", ""),
     "batch": ("CronJob Job", ""),
     "certificates.k8s.io": ("", "CertificateSigningRequest ClusterTrustBundle"),
-    "coordination.k8s.io": ("Lease", ""),
+    "coordination.k8s.io": ("Lease LeaseCandidate", ""),
     "discovery.k8s.io": ("EndpointSlice", ""),
+    "events.k8s.io": ("Event", ""),
     "flowcontrol.apiserver.k8s.io": ("", "FlowSchema PriorityLevelConfiguration"),
     "networking.k8s.io": (
         "Ingress/ingresses NetworkPolicy/networkpolicies",
@@ -44,8 +45,13 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     "node.k8s.io": ("", "RuntimeClass/runtimeclasses"),
     "policy": ("PodDisruptionBudget", ""),
     "rbac.authorization.k8s.io": ("Role RoleBinding", "ClusterRole ClusterRoleBinding"),
+    "resource.k8s.io": ("ResourceClaim ResourceClaimTemplate", "DeviceClass/deviceclasses ResourceSlice"),
     "scheduling.k8s.io": ("", "PriorityClass/priorityclasses"),
-    "storage.k8s.io": ("CSIStorageCapacity/csistoragecapacities", "CSIDriver CSINode StorageClass/storageclasses VolumeAttachment"),
+    "storage.k8s.io": (
+        "CSIStorageCapacity/csistoragecapacities",
+        "CSIDriver CSINode StorageClass/storageclasses VolumeAttachment VolumeAttributesClass/volumeattributesclasses",
+    ),
+    "storagemigration.k8s.io": ("", "StorageVersionMigration"),
 }
 
 

@@ -1,18 +1,14 @@
-"""Kubernetes objects as values: identity, parsing from YAML, expansion of lists."""
+"""Kubernetes objects as values: identity, checks of form, expansion of lists."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
-from mlops.errors import Problem, UserError
-
-
-class OrderingError(UserError):
-    """The objects cannot be put in order: malformed, twice the same, or a cycle."""
+from mlops.errors import Problem
+from mlops.ordering.documents import load_yaml
+from mlops.ordering.errors import OrderingError
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -82,19 +78,6 @@ class KubeObject:
         return self.body.get("spec") or {}
 
 
-class _KubernetesLoader(yaml.CSafeLoader):
-    """PyYAML's fast safe loader without the two YAML 1.1 types that Kubernetes does not know.
-
-    A date stays text (JSON has no dates), and so does a lone ``=`` (enumerations in CRDs contain it, PyYAML has no constructor).
-    """
-
-
-_KubernetesLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}]
-    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-}
-
-
 def parse_documents(text: str, *, origin: str) -> tuple[KubeObject, ...]:
     """Parse a stream of YAML documents into objects; lists are expanded, empty documents skipped.
 
@@ -105,12 +88,7 @@ def parse_documents(text: str, *, origin: str) -> tuple[KubeObject, ...]:
     Raises:
         OrderingError: the text is no YAML, a document is no object, or an object stands there twice.
     """
-    try:
-        documents = list(yaml.load_all(text, Loader=_KubernetesLoader))
-    except yaml.YAMLError as error:
-        problem = Problem(origin, " ".join(str(error).split()), "a stream of YAML documents, each a Kubernetes object")
-        raise OrderingError(f"{origin} is not readable as YAML", [problem]) from error
-    return from_bodies(documents, origin=origin)
+    return from_bodies(load_yaml(text, origin=origin), origin=origin)
 
 
 def from_bodies(bodies: Iterable[object], *, origin: str) -> tuple[KubeObject, ...]:
@@ -125,15 +103,7 @@ def from_bodies(bodies: Iterable[object], *, origin: str) -> tuple[KubeObject, .
     """
     objects: list[KubeObject] = []
     problems: list[Problem] = []
-    queue = [(f"{origin}, document {i}", body) for i, body in enumerate(bodies, 1)]
-    while queue:
-        where, body = queue.pop(0)
-        if body is None:
-            continue
-        items = body.get("items") if isinstance(body, Mapping) and str(body.get("kind", "")).endswith("List") else None
-        if isinstance(items, list):
-            queue[:0] = [(f"{where}, item {i}", item) for i, item in enumerate(items, 1)]
-            continue
+    for where, body in _expanded(bodies, origin, problems):
         try:
             objects.append(from_body(body, origin=where))
         except OrderingError as error:
@@ -142,6 +112,32 @@ def from_bodies(bodies: Iterable[object], *, origin: str) -> tuple[KubeObject, .
     if problems:
         raise OrderingError(f"{origin} holds objects that cannot be used", problems)
     return tuple(objects)
+
+
+def _expanded(bodies: Iterable[object], origin: str, problems: list[Problem]) -> Iterator[tuple[str, object]]:
+    """Each document with where it stands, the items of lists in their place. A List in a List is no form of the API."""
+    for number, body in enumerate(bodies, 1):
+        where = f"{origin}, document {number}"
+        items = _items(body)
+        if items is None:
+            if body is not None:
+                yield where, body
+            continue
+        for place, item in enumerate(items, 1):
+            if _items(item) is None:
+                yield f"{where}, item {place}", item
+            else:
+                found = "a List inside a List"
+                problems.append(Problem(f"{where}, item {place}", found, "objects as items of a List", "take the inner List apart"))
+
+
+def _items(body: object) -> list[object] | None:
+    """Items of ``kind: …List``; an object with a name is no list, whatever its kind."""
+    if not isinstance(body, Mapping) or not str(body.get("kind", "")).endswith("List"):
+        return None
+    items, metadata = body.get("items"), body.get("metadata")
+    named = isinstance(metadata, Mapping) and metadata.get("name")
+    return items if isinstance(items, list) and not named else None
 
 
 def from_body(body: object, *, origin: str = "") -> KubeObject:
@@ -161,6 +157,10 @@ def from_body(body: object, *, origin: str = "") -> KubeObject:
     if not (api_version and kind and name) or not (namespace is None or isinstance(namespace, str)):
         found = f"apiVersion {texts[0]!r}, kind {texts[1]!r}, metadata.name {texts[2]!r}, metadata.namespace {namespace!r}"
         raise OrderingError("not a Kubernetes object", [Problem(origin, found, required)])
+    for key in ("labels", "annotations"):
+        if not isinstance(metadata.get(key), Mapping | None):
+            found = f"{kind} {name}, metadata.{key} {metadata[key]!r}"
+            raise OrderingError("not a Kubernetes object", [Problem(origin, found, f"{key} as a mapping of texts")])
     return KubeObject(api_version, kind, name, namespace or None, body, origin)
 
 

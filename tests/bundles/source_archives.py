@@ -32,9 +32,9 @@ def archive(path: Path, files: dict[str, bytes] = FILES, extra: tuple[tarfile.Ta
 
 def make_source(folder: Path, files: dict[str, bytes] = FILES) -> Source:
     """A source whose digest is that of the files below ``base``, which are also written to the folder."""
-    (folder / "base").mkdir(parents=True)
     for name, content in files.items():
         if name.startswith("base/"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
     digest = dirhash(folder)
     return Source(

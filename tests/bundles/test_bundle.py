@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections import Counter
 from pathlib import Path
@@ -9,9 +10,20 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlops.bundles import Bundle, Kustomize, Places, default_cache, load_bundle, render
+from mlops.bundles import (
+    Bundle,
+    Kustomize,
+    Places,
+    default_cache,
+    images,
+    images_in_texts,
+    load_bundle,
+    load_bundles,
+    read_lock,
+)
+from mlops.bundles.bundle import bundles_using
 from mlops.errors import UserError
-from mlops.ordering import build_graph
+from mlops.ordering import OrderingError, build_graph, from_bodies
 from mlops.tools import tool
 from tests.bundles.source_archives import archive, make_places, make_source
 
@@ -39,7 +51,14 @@ def test_cert_manager_golden(tmp_path: Path) -> None:
         c["image"] for item in bundle.objects if item.kind == "Deployment" for c in item.spec["template"]["spec"]["containers"]
     }
     assert images == {f"quay.io/jetstack/cert-manager-{part}:v1.20.2" for part in ("controller", "cainjector", "webhook")}
-    assert Counter(edge.rule for edge in build_graph(bundle.objects).edges) == {"R1": 13, "R6": 6, "R7": 4, "R10": 3, "R11": 28}
+    assert Counter(edge.rule for edge in build_graph(bundle.objects).edges) == {
+        "R1": 13,
+        "R6": 6,
+        "R7": 4,
+        "R10": 3,
+        "R11": 28,
+        "R22": 6,
+    }
 
 
 def test_a_warm_load_is_quick() -> None:
@@ -77,10 +96,13 @@ class Loads:
         self.rendered += 1
         return tool("kustomize")
 
-    def __call__(self) -> Bundle:
+    def all(self, *names: str) -> tuple[Bundle, ...]:
         places = make_places(neighbour=self.scratch / "mirror")
         kustomize = Kustomize("1", self.kustomize)
-        return load_bundle("b", manifests=self.manifests, places=places, cache=self.scratch / "cache", kustomize=kustomize)
+        return load_bundles(names, manifests=self.manifests, places=places, cache=self.scratch / "cache", kustomize=kustomize)
+
+    def __call__(self) -> Bundle:
+        return self.all("b")[0]
 
 
 @pytest.fixture
@@ -91,6 +113,8 @@ def load(manifests: Path, tmp_path: Path) -> Loads:
 def test_a_changed_file_renders_anew_and_nothing_else_does(load: Loads, manifests: Path) -> None:
     assert [str(item.ref) for item in load().objects] == ["ConfigMap n/x-c"]
     load()
+    (manifests / "b/order.yaml").write_text("add: []\n")  # says nothing about objects
+    load()
     assert load.rendered == 1
     (manifests / "b/kustomization.yaml").write_text("resources: [../sources/thing/base]\nnamePrefix: y-\n")
     assert [str(item.ref) for item in load().objects] == ["ConfigMap n/y-c"]
@@ -100,8 +124,9 @@ def test_a_changed_file_renders_anew_and_nothing_else_does(load: Loads, manifest
 def test_a_cut_cache_entry_is_made_anew(load: Loads, tmp_path: Path) -> None:
     load()
     (entry,) = (tmp_path / "cache/bundles").glob("*.json")
-    entry.write_text("[{")
-    assert len(load().objects) == 1
+    for altered in ("[{", entry.read_text().replace("x-c", "x-evil"), ""):
+        entry.write_text(altered)
+        assert [item.name for item in load().objects] == ["x-c"]
 
 
 def test_a_cache_of_bundles_that_cannot_be_written(load: Loads, tmp_path: Path) -> None:
@@ -120,7 +145,9 @@ def test_texts_stay_texts(load: Loads) -> None:
     [
         ("resources: [nothing.yaml]\n", "nothing.yaml"),
         ("resources: [../sources/other/base]\n", "../sources/other"),
-        ("resources: [https://127.0.0.1:1/x.yaml]\n", "cannot be rendered"),
+        ("patches: [{path: 'https://127.0.0.1:1/x.yaml'}]\n", "cannot be rendered"),
+        ("resources: [\n", "cannot be rendered"),
+        ("resources: []\n", "is empty"),
         ("resources: [../sources/thing/base]\npatches: [{path: /etc/hosts}]\n", "security"),
         ("resource: [a]\n", "unknown field"),
     ],
@@ -139,6 +166,111 @@ def test_no_such_bundle(tmp_path: Path, manifests: Path) -> None:
     assert caught.value.problems[0].allowed == "one of: b"
 
 
-def test_a_kustomize_that_does_not_start(manifests: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot be rendered"):
-        render(manifests / "b", {}, tmp_path / "no-kustomize")
+def test_a_kustomize_that_does_not_start(load: Loads, tmp_path: Path) -> None:
+    load.kustomize = lambda: tmp_path / "no-kustomize"  # type: ignore[method-assign]  # a program that is not there
+    with pytest.raises(UserError, match="cannot be rendered") as caught:
+        load()
+    assert caught.value.problems[0].allowed == "kustomize 1"
+
+
+def test_several_bundles_are_rendered_in_one_go_and_each_is_kept(load: Loads, manifests: Path) -> None:
+    (manifests / "c").mkdir()
+    (manifests / "c/kustomization.yaml").write_text("resources: [../sources/thing/base]\nnamePrefix: c-\n")
+    assert [[item.name for item in bundle.objects] for bundle in load.all("c", "b")] == [["c-c"], ["x-c"]]
+    assert load.rendered == 2
+    load.all("b", "c", "b")
+    assert load.rendered == 2
+
+
+def test_all_bundles_that_do_not_render_are_told_at_once(load: Loads, manifests: Path) -> None:
+    for name in "cd":
+        (manifests / name).mkdir()
+        (manifests / name / "kustomization.yaml").write_text(f"resources: [gone-{name}.yaml]\n")
+    with pytest.raises(UserError, match="bundles cannot be rendered") as caught:
+        load.all("b", "c", "d")
+    assert [problem.where for problem in caught.value.problems] == ["bundle c", "bundle d"]
+    load.all("b")
+    assert load.rendered == 3
+
+
+def test_an_object_in_two_bundles_names_both(load: Loads, manifests: Path) -> None:
+    (manifests / "c").mkdir()
+    (manifests / "c/kustomization.yaml").write_text("resources: [../sources/thing/base]\nnamePrefix: x-\n")
+    with pytest.raises(OrderingError, match="the same object") as caught:
+        load.all("b", "c")
+    (problem,) = caught.value.problems
+    assert problem.where == "ConfigMap n/x-c"
+    assert "bundle b" in problem.found
+    assert "bundle c" in problem.found
+
+
+def test_images_wherever_they_stand() -> None:
+    def container(image: str, **more: object) -> dict[str, object]:
+        return {"name": "x", "image": image, **more}
+
+    pod = {
+        "containers": [container("a:1", env=[{"name": "E", "value": "--image=quay.io/x/env:v1"}])],
+        "initContainers": [container("b:1")],
+    }
+    bodies = [
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {"template": {"spec": pod}}},
+        {"apiVersion": "s.io/v1", "kind": "Runtime", "metadata": {"name": "r"}, "spec": {"containers": [container("c:1")]}},
+        {"apiVersion": "s.io/v1", "kind": "Storage", "metadata": {"name": "s"}, "spec": {"container": container("d:1")}},
+        {
+            "apiVersion": "caching.internal.knative.dev/v1alpha1",
+            "kind": "Image",
+            "metadata": {"name": "i"},
+            "spec": {"image": "e@sha256:1"},
+        },
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "c"},
+            "spec": {"containers": {"items": {"image": "no:1"}}, "container": {"properties": {"image": {"type": "string"}}}},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "m"},
+            "data": {
+                "a": '{"image": "gcr.io/p/q@sha256:' + "0" * 64 + '"}',
+                "b": "see https://x.io/docs/page:1 or host.io:80",
+                "c": "ghcr.io/o/n:2",
+            },
+        },
+    ]
+    objects = from_bodies(bodies, origin="here")
+    assert images(objects) == ("a:1", "b:1", "c:1", "d:1", "e@sha256:1")
+    assert images_in_texts(objects) == ("gcr.io/p/q@sha256:" + "0" * 64, "ghcr.io/o/n:2", "quay.io/x/env:v1")
+
+
+def test_texts_that_the_release_replaces(load: Loads, manifests: Path) -> None:
+    lock = manifests / "sources.lock.yaml"
+    content = yaml.safe_load(lock.read_text())
+    content["sources"]["thing"]["replace"] = {"'yes'": "{tag}"}
+    lock.write_text(yaml.safe_dump(content))
+    assert load().objects[0].body["data"]["on"] == "v1"
+
+
+def test_bases_of_a_source_are_fetched_and_count(load: Loads, manifests: Path) -> None:
+    lock = manifests / "sources.lock.yaml"
+    content = yaml.safe_load(lock.read_text())
+    digest = load().digest
+    content["sources"]["base"] = {**content["sources"]["thing"]}
+    content["sources"]["thing"]["bases"] = ["base"]
+    lock.write_text(yaml.safe_dump(content))
+    assert bundles_using("base", manifests, read_lock(lock)) == ("b",)
+    assert load().digest != digest
+    content["sources"]["thing"]["bases"] = ["nobody"]
+    lock.write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match="names of sources: base, thing"):
+        load()
+
+
+def test_no_room_to_render(load: Loads, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("mlops.bundles.render.shutil.copytree", full)
+    with pytest.raises(UserError, match="set TMPDIR to one"):
+        load()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import importlib
 import multiprocessing
 import tarfile
 import threading
@@ -16,6 +18,7 @@ from mlops.bundles import Places, Source, fetch, tree_of
 from mlops.bundles import fetch as fetch_package
 from mlops.bundles.archive import Limits
 from mlops.bundles.dirhash import dirhash
+from mlops.bundles.fetch import fetch_unverified
 from mlops.errors import UserError
 from tests.bundles.source_archives import FILES, archive, info, make_places, make_source
 
@@ -41,7 +44,12 @@ def server(tmp_path: Path) -> Iterator[ThreadingHTTPServer]:
             pass
 
     (tmp_path / "served").mkdir()
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *arguments: object) -> None:
+            """A client that has had enough closes; that is no news."""
+
+    httpd = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield httpd
@@ -56,6 +64,16 @@ def test_only_the_named_paths_are_unpacked(tmp_path: Path, source: Source, mirro
     assert dirhash(tree) == source.dirhash
     assert sorted(p.name for p in tree.iterdir()) == ["base"]
     assert lines == [f"source thing v1: {mirror / source.archive()}"]
+
+
+def test_what_not_every_place_has_is_left_out(tmp_path: Path, source: Source) -> None:
+    chosen = source.model_copy(update={"without": ("base/pictures", "base/big.yaml")})
+    more = {**FILES, "base/pictures/a.png": b"x", "base/big.yaml": b"x", "base/big.yaml.not": b"x"}
+    archive(tmp_path / "mirror" / source.archive(), more)
+    chosen = fetch_unverified(chosen, make_places(neighbour=tmp_path / "mirror"), tmp_path / "cache")
+    tree = tree_of(chosen, tmp_path / "cache")
+    assert sorted(path.name for path in (tree / "base").iterdir()) == ["a.yaml", "big.yaml.not", "kustomization.yaml"]
+    assert chosen.dirhash == dirhash(tree)
 
 
 @pytest.mark.parametrize("form", ["path", "file", "air gap", "neighbour", "http", "origin"])
@@ -203,7 +221,7 @@ def _fetch_in_process(source: Source, mirror: Path, cache: Path, results: multip
 
 
 def test_of_two_processes_one_works(tmp_path: Path, source: Source, mirror: Path) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")  # what is imported already need not be again
     results: multiprocessing.Queue[list[str]] = context.Queue()
     processes = [context.Process(target=_fetch_in_process, args=(source, mirror, tmp_path / "cache", results)) for _ in range(2)]
     for process in processes:
@@ -229,3 +247,41 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, source: Source, mirror: 
     (tmp_path / "cache").write_text("a file where a folder should be")
     with pytest.raises(UserError, match="a folder that can be written"):
         fetch([source], make_places(neighbour=mirror), tmp_path / "cache")
+
+
+@pytest.mark.parametrize("what", [("archive", "copyfileobj"), ("fetch", "dirhash")])
+def test_a_full_disk_is_told_as_such(
+    what: tuple[str, str], tmp_path: Path, source: Source, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    module = importlib.import_module(f"mlops.bundles.{what[0]}")  # the package's `fetch` is the function
+    monkeypatch.setattr(module if what[0] == "fetch" else module.shutil, what[1], full)
+    with pytest.raises(UserError, match="No space left") as caught:
+        fetch([source], make_places(neighbour=mirror), tmp_path / "cache")
+    assert "free space" in caught.value.problems[0].mend
+    assert [p.name for p in (tmp_path / "cache/sources").iterdir() if not p.name.endswith(".lock")] == []
+
+
+def test_a_tree_altered_in_the_cache_is_fetched_anew_before_it_is_used(tmp_path: Path, source: Source, mirror: Path) -> None:
+    places, cache, said = make_places(mirrors=(str(mirror),)), tmp_path / "cache", list[str]()
+    (tree,) = fetch([source], places, cache).values()
+    victim = next(path for path in sorted(tree.rglob("*")) if path.is_file())
+    sound = victim.read_bytes()
+    victim.write_bytes(b"image: evil.example/controller")
+    assert fetch([source], places, cache, check=True, report=said.append)[source.name].is_dir()
+    assert victim.read_bytes() == sound
+    assert "altered" in said[0]
+
+
+def test_a_password_in_a_mirrors_address_is_not_printed(tmp_path: Path, source: Source) -> None:
+    with pytest.raises(UserError) as failure:
+        fetch([source], Places(mirrors=("http://user:s3cret@127.0.0.1:9",), origin="http://127.0.0.1:9"), tmp_path / "cache")
+    assert "s3cret" not in str(failure.value)
+    assert "//****@127.0.0.1:9" in str(failure.value)
+
+
+def test_a_mirror_that_is_no_address_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="mirror"):
+        Places.from_environment(checkout=tmp_path, environ={"MLOPS_SOURCE_MIRRORS": "http://[bad"})

@@ -50,5 +50,11 @@ def webhook(
         "resources": list(resources),
         **(rule or {}),
     }
-    entry = {"name": f"{name}.io", "clientConfig": {"service": {"name": name, "namespace": where}}, "rules": [matched], **rest}
+    entry = {
+        "name": f"{name}.io",
+        "clientConfig": {"service": {"name": name, "namespace": where}},
+        "sideEffects": "None",
+        "rules": [matched],
+        **rest,
+    }
     return obj(ADMISSION, "ValidatingWebhookConfiguration", name, meta=meta, webhooks=[entry])

@@ -5,15 +5,19 @@ from __future__ import annotations
 import random
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mlops.bundles import Kustomize, Places, default_cache, load_bundle
-from mlops.ordering import Graph, KubeObject, ObjectRef, OrderingError, WebhookAnswers, build_graph
+from mlops.ordering import ALL_RULES, Graph, KubeObject, ObjectRef, OrderingError, WebhookAnswers, build_graph
 from mlops.ordering.rule import GATE_GROUP, gate_of
 from tests.ordering.objects_for_tests import crd, deployment, namespace, obj, service, webhook
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+_NAMED = ("ConfigMap", "Deployment", "Service", "ServiceAccount")
 
 
 def generated(seed: int, size: int) -> list[KubeObject]:
@@ -29,17 +33,50 @@ def generated(seed: int, size: int) -> list[KubeObject]:
         objects.append(
             webhook(f"hook{i}", groups=(group,), where=teams[0], meta={"annotations": annotations}, failurePolicy=policy)
         )
+    injected: dict[str, Any] = {"groups": ("",), "resources": ("pods",), "objectSelector": {"matchLabels": {"inject": "1"}}}
+    given: dict[str, Any] = {"clientConfig": {"service": {"name": "hook0", "namespace": teams[0]}, "caBundle": "eA=="}}
+    objects += [webhook("pods", where=teams[0], **injected, **given), obj("kubeflow.org/v1", "Profile", "made")]
+    objects.append(obj("storage.k8s.io/v1", "StorageClass", "local", provisioner="local.io"))
     while len(objects) < size:
-        n, team = len(objects), rng.choice(teams)
-        match rng.randrange(3):
+        n, team = len(objects), rng.choice([*teams, "made"])
+        names = {kind: [item.name for item in objects if (item.kind, item.namespace) == (kind, team)] for kind in _NAMED}
+        some = {kind: rng.choice(known or ["nobody"]) for kind, known in names.items()}
+        match rng.randrange(6):
             case 0:
                 objects.append(obj(f"{rng.choice(groups)}/v1", "Thing", f"t{n}", team))
             case 1:
                 objects.append(obj("v1", "ConfigMap", f"c{n}", team))
+            case 2:
+                objects += _account(f"a{n}", team, rng.choice(groups))
+            case 3:
+                claims = [{"spec": {"storageClassName": "local"}}]
+                objects.append(
+                    obj("apps/v1", "StatefulSet", f"s{n}", team, spec={"serviceName": f"s{n}", "volumeClaimTemplates": claims})
+                )
+                objects.append(service(f"s{n}", team, app=f"s{n}"))
+            case 4:
+                target = {"kind": "Deployment", "name": some["Deployment"]}
+                objects.append(obj("autoscaling/v2", "HorizontalPodAutoscaler", f"h{n}", team, spec={"scaleTargetRef": target}))
             case _:
-                volumes = [{"name": "v", "configMap": {"name": f"c{rng.randrange(n)}"}}]
-                objects.append(deployment(f"d{n}", team, volumes=volumes))
+                pod = {
+                    "serviceAccountName": some["ServiceAccount"],
+                    "volumes": [{"name": "v", "configMap": {"name": some["ConfigMap"]}}],
+                    "containers": [{"name": "c", "args": [f"http://{some['Service']}.{team}.svc"]}],
+                }
+                objects.append(deployment(f"d{n}", team, labels={"app": f"d{n}", "inject": rng.choice("01")}, **pod))
     return objects
+
+
+def _account(name: str, where: str, group: str) -> list[KubeObject]:
+    """An account that may write the status of a kind."""
+    rules = [{"apiGroups": [group], "resources": ["things/status"], "verbs": ["update"]}]
+    role, subject = {"kind": "Role", "name": name}, {"kind": "ServiceAccount", "name": name}
+    rbac = "rbac.authorization.k8s.io/v1"
+    return [
+        obj("v1", "ServiceAccount", name, where),
+        obj(rbac, "Role", name, where, rules=rules),
+        obj(rbac, "RoleBinding", name, where, roleRef=role, subjects=[subject]),
+    ]
 
 
 def cert_manager() -> list[KubeObject]:
@@ -81,6 +118,7 @@ def test_the_result_does_not_depend_on_the_order_of_objects(objects: list[KubeOb
         shuffled = objects.copy()
         random.Random(seed).shuffle(shuffled)  # noqa: S311  (no secret)
         other = build_graph(shuffled)
+        assert other.deletion_order() == graph.deletion_order()
         assert other == graph
         assert other.in_order() == graph.in_order()
         assert other.levels() == graph.levels()
@@ -105,7 +143,7 @@ def test_every_guarded_object_comes_after_all_that_makes_its_webhook_answer(obje
     for gate in gates:
         behind = {edge.target for edge in graph.edges if edge.source == gate_of(gate.configuration)}
         assert {gate.configuration, *gate.workloads} <= behind <= before(graph, gate.at)
-        assert gate in graph.gates_before(gate.at)
+        assert gate in (*graph.gates_before(gate.at), *graph.pod_gates_before(gate.at))
 
 
 def test_dependencies_are_reduced(objects: list[KubeObject]) -> None:
@@ -129,6 +167,7 @@ def test_the_issuer_comes_last_and_says_why() -> None:
         ("R7", "Deployment"),
         ("R14", "Deployment"),
         ("R14", "Secret"),
+        ("R22", "Deployment"),
     }
     (gate,) = graph.gates_before(issuer)
     assert (gate.webhooks, gate.authority, gate.refusing) == (("webhook.cert-manager.io",), "injected", True)
@@ -172,7 +211,10 @@ def test_nothing_is_in_order() -> None:
 def test_1500_objects_in_time() -> None:
     objects = generated(7, 1500)
     began = time.process_time()
-    graph = build_graph(objects)
+    graph = build_graph(objects, ALL_RULES)
     graph.levels()
-    assert len(graph.objects) == 1500
+    graph.deletion_order()
     assert time.process_time() - began < 1.5
+    assert len(graph.objects) >= 1500
+    rules = {edge.rule for edge in graph.edges}
+    assert {"R1", "R2", "R4", "R5", "R6", "R10", "R11", "R12", "R17", "R18", "R22", "R23", "R24"} <= rules

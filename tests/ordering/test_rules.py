@@ -120,7 +120,8 @@ def test_r6_backend_by_service_selector() -> None:
 def test_r6_a_service_without_selector_and_a_url_have_no_workload() -> None:
     manual = [webhook("w"), obj("v1", "Service", "w", "hooks", spec={}), deployment("w", "hooks")]
     assert not [e for e in edges(*manual, rule="R6") if "Deployment" in e[1]]
-    outside = obj(ADMISSION, "ValidatingWebhookConfiguration", "u", webhooks=[{"name": "u", "clientConfig": {"url": "https://x"}}])
+    entry = {"name": "u", "clientConfig": {"url": "https://x"}, "sideEffects": "None"}
+    outside = obj(ADMISSION, "ValidatingWebhookConfiguration", "u", webhooks=[entry])
     assert len(edges(outside, rule="R6")) == 1
 
 
