@@ -185,7 +185,11 @@ def install_plugins(engine: Path, tools: Mapping[str, Tool], console: Console) -
     plugins.mkdir(parents=True, mode=0o700)
     theirs = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "plugins"
     for folder in theirs.iterdir() if theirs.is_dir() else ():
-        (plugins / folder.name).symlink_to(folder)
+        # the engine passes over a link to a folder, so the folders are ours and the files in them are links
+        if folder.is_dir():
+            (plugins / folder.name).mkdir()
+            for file in folder.iterdir():
+                (plugins / folder.name / file.name).symlink_to(file)
     kubernetes = tools["pulumi-resource-kubernetes"]
     place = plugins / f"resource-kubernetes-v{kubernetes.version}"
     if not place.exists():

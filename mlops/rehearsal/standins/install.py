@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import sys
@@ -133,11 +132,12 @@ def official(name: str, environment: Mapping[str, str]) -> Path | None:
         if beside.is_file() and not _is_standin(beside):
             return beside
     home = environment.get("PULUMI_HOME") or Path(environment.get("HOME", "~")).expanduser() / ".pulumi"
-    pattern = re.compile(re.escape(name.removeprefix("pulumi-")) + r"-v\d+\.\d+\.\d+[^/]*")
-    plugins = Path(home) / "plugins"
-    candidates = sorted(plugins.iterdir()) if plugins.is_dir() else []
-    found_there = (place / name for place in candidates if pattern.fullmatch(place.name) and (place / name).is_file())
-    return next((plugin for plugin in found_there if not _is_standin(plugin)), None)
+    # the engine asks for the very version of the SDK package, so another one is of no use; a language host has no folder there
+    version = VERSIONS.get(name)
+    if version is None:
+        return None
+    plugin = Path(home) / "plugins" / f"{name.removeprefix('pulumi-')}-v{version}" / name
+    return plugin if plugin.is_file() and not _is_standin(plugin) else None
 
 
 def _is_standin(path: Path) -> bool:
