@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.bundles import Kustomize, Places, default_cache, load_bundle
-from mlops.ordering import CrdEstablished, Graph, build_graph, from_bodies
+from mlops.ordering import ConditionReady, CrdEstablished, Graph, WorkloadReady, build_graph, from_bodies
 from mlops.rehearsal.controllers.client import Api, Body
 from mlops.rehearsal.controllers.signing import Authority
 from mlops.rehearsal.site.api import ApiError
@@ -32,6 +32,9 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 DEADLINE_SECONDS = 60.0
 HOST = HostSpec("node1", "192.168.50.11", 24, ("control-plane",), "", "root", "")
 SPEC = SiteSpec("test", "mlops.example", (HOST,), "192.168.50.0/24", delay_scale=0)
+
+
+CONDITIONS = {CrdEstablished: "Established", WorkloadReady: "Available", ConditionReady: "Ready"}
 
 
 def until(what: str, condition: Callable[[], object]) -> float:
@@ -69,8 +72,7 @@ def deploy(api: Api, graph: Graph) -> dict[str, Any]:
         refusal = attempt(api, path.collection, body)
         refusals += [f"{item.ref}: {refusal}"] if refusal else []
         for after in graph.gates_after(item.ref):
-            kind = "Established" if isinstance(after, CrdEstablished) else "Available"
-            until(after.reason, partial(holds, api, path.item, kind))
+            until(after.reason, partial(holds, api, path.item, CONDITIONS[type(after)]))
     return {"refusals": refusals, "causes": causes, "waited": waited}
 
 
