@@ -5,18 +5,16 @@ The list of what may differ is closed (:data:`REPLACED`); a test holds the two f
 
 from __future__ import annotations
 
-import datetime as dt
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from mlops.rehearsal.site.pki import Authority
 from mlops.settings import CorporateAuthority, Site
 
 REPLACED = {
@@ -98,10 +96,12 @@ def derive(site_file_text: str, site: Site) -> DerivedSite:
         _remove(config, secret.path)
         values[f"onprem-mlops:{secret.path}"] = user_key.private if secret.path.startswith("hosts.") else secrets.token_urlsafe(18)
     if isinstance(site.trust.authority, CorporateAuthority):
-        certificate, chain, key = _corporate_chain()
-        replace("trust.authority.certificate", certificate)
-        replace("trust.authority.chain", chain)
-        values["onprem-mlops:trust.authority.key"] = key
+        # the real intermediate's key is not to be had, so its certificate is of no use either
+        root = Authority("stand-in corporate root CA")
+        issued = root.intermediate("stand-in corporate issuing CA")
+        replace("trust.authority.certificate", issued.certificate)
+        replace("trust.authority.chain", root.pair.certificate)
+        values["onprem-mlops:trust.authority.key"] = issued.key
     return DerivedSite(
         text=yaml.safe_dump(document, sort_keys=False, width=1000),
         secret_values=values,
@@ -131,51 +131,3 @@ def _remove(config: dict[str, Any], path: str) -> None:
     for step in steps[:-1]:
         target = target[step] if isinstance(step, int) else target.get(step, {})
     target.pop(steps[-1], None)
-
-
-def _corporate_chain() -> tuple[str, str, str]:
-    """A stand-in corporate CA: the real intermediate's key is not to be had, so its certificate is of no use either."""
-    now = dt.datetime.now(dt.UTC)
-
-    def certificate(
-        subject: str, issuer: str, key: ec.EllipticCurvePrivateKey, signer: ec.EllipticCurvePrivateKey, depth: int
-    ) -> str:
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
-        by = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)])
-        usage = x509.KeyUsage(
-            digital_signature=True,
-            key_cert_sign=True,
-            crl_sign=True,
-            content_commitment=False,
-            key_encipherment=False,
-            data_encipherment=False,
-            key_agreement=False,
-            encipher_only=False,
-            decipher_only=False,
-        )
-        built = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(by)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(minutes=5))
-            .not_valid_after(now + dt.timedelta(days=365))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=depth), critical=True)
-            .add_extension(usage, critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
-            .sign(signer, hashes.SHA384())
-        )
-        return built.public_bytes(serialization.Encoding.PEM).decode()
-
-    root_key, key = ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.SECP384R1())
-    root_name = "stand-in corporate root CA"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
-    return (
-        certificate("stand-in corporate issuing CA", root_name, key, root_key, 0),
-        certificate(root_name, root_name, root_key, root_key, 1),
-        private,
-    )

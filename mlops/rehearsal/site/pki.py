@@ -60,6 +60,26 @@ class Authority:
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
         self.pair = KeyPair(_pem(builder.sign(self._key, hashes.SHA256())), _key_pem(self._key))
 
+    def intermediate(self, name: str) -> KeyPair:
+        """An authority that this one has issued; the key in PKCS #8, as organisations hand it out."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        now = dt.datetime.now(dt.UTC)
+        builder = x509.CertificateBuilder(
+            issuer_name=self._name,
+            subject_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]),
+            public_key=key.public_key(),
+            serial_number=x509.random_serial_number(),
+            not_valid_before=now - SLACK,
+            not_valid_after=now + LIFE,
+        )
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        builder = builder.add_extension(_key_usage(sign_certificates=True), critical=True)
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        signed = builder.add_extension(issuer_key, critical=False).sign(self._key, hashes.SHA256())
+        pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        return KeyPair(_pem(signed), pem.decode())
+
     def client(self, user: str, *groups: str) -> KeyPair:
         """A client certificate: the user is the common name, the groups are organisations."""
         return self._issue(user, groups, (), ExtendedKeyUsageOID.CLIENT_AUTH)

@@ -11,7 +11,8 @@ import yaml
 
 from mlops.rehearsal.run.derive import derive
 from mlops.rehearsal.run.plan import Plan, site_spec
-from mlops.settings import read_site_file
+from mlops.rehearsal.site.pki import Authority
+from mlops.settings import Origin, parse_site, read_site_file
 
 ROOT = Path(__file__).parents[3]
 SITES = ("baremetal", "corporate", "cloud")
@@ -54,6 +55,29 @@ def test_a_sealed_secret_and_its_salt_are_replaced(tmp_path: Path) -> None:
     assert "v1:" not in derived.text
     assert "BEGIN OPENSSH PRIVATE KEY" in derived.secret_values["onprem-mlops:hosts.access.key"]
     assert "PRIVATE KEY" not in derived.text
+
+
+def test_a_corporate_authority_is_stood_in_for_with_its_key_and_the_settings_accept_it(tmp_path: Path) -> None:
+    root = Authority("real root")
+    real = root.intermediate("real intermediate")
+    document = yaml.safe_load((ROOT / "Pulumi.corporate.yaml").read_text(encoding="utf-8"))
+    document["config"]["onprem-mlops:trust"]["authority"] = {
+        "kind": "corporate",
+        "certificate": real.certificate,
+        "chain": root.pair.certificate,
+        "epoch": 1,
+    }
+    file = tmp_path / "Pulumi.corporate.yaml"
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    derived = derive(file.read_text(encoding="utf-8"), read_site_file(file))
+    assert {"trust.authority.certificate", "trust.authority.chain", "trust.authority.key"} <= set(derived.changes)
+
+    config = yaml.safe_load(derived.text)["config"]
+    values = {path.removeprefix("onprem-mlops:"): value for path, value in config.items()}
+    values["trust"]["authority"]["key"] = derived.secret_values["onprem-mlops:trust.authority.key"]
+    values["hosts"]["access"]["key"] = derived.user_key.private
+    site = parse_site(values, origin=Origin(stack="corporate", from_engine=True))  # checks chain, expiry and that the key fits
+    assert site.trust.authority.kind == "corporate"
 
 
 @pytest.mark.parametrize("name", SITES)
