@@ -48,8 +48,7 @@ def build_cluster(site: Site, trust: CaChain) -> Cluster:
 def bundle_loader(site: Site) -> Callable[[str], Bundle]:
     """Renders bundles of this checkout from the places that the settings name."""
     checkout = Path(__file__).parent
-    air_gap = Path(site.sources.air_gap) if site.sources.air_gap else None
-    places = Places.from_environment(checkout=checkout, air_gap=air_gap, mirrors=site.sources.mirrors)
+    places = Places.from_environment(checkout=checkout, air_gap=site.sources.air_gap, mirrors=site.sources.mirrors)
     return partial(
         load_bundle, manifests=checkout / "manifests", places=places, cache=default_cache(), kustomize=Kustomize.pinned()
     )

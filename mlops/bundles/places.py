@@ -40,7 +40,7 @@ class Places:
         cls,
         *,
         checkout: Path,
-        air_gap: Path | None = None,
+        air_gap: Path | str | None = None,
         mirrors: Iterable[str] = (),
         environ: Mapping[str, str] = os.environ,
     ) -> Places:
@@ -59,7 +59,9 @@ class Places:
             except ValueError as error:
                 problem = Problem("MLOPS_SOURCE_MIRRORS", re.sub(r"//[^/@\s]*@", "//****@", mirror), "folders and URLs", str(error))
                 raise UserError("a mirror's address cannot be read", [problem]) from None
-        return cls(air_gap, tuple(dict.fromkeys((*named, *mirrors))), checkout.resolve().parent / _NEIGHBOUR)
+        return cls(
+            Path(air_gap) if air_gap else None, tuple(dict.fromkeys((*named, *mirrors))), checkout.resolve().parent / _NEIGHBOUR
+        )
 
     def candidates(self, source: Source) -> tuple[Path | str, ...]:
         """Each place where the archive of a source may be, best first: files as paths, the rest as URLs."""

@@ -11,6 +11,7 @@ from mlops.bundles import Kustomize, Places, default_cache, fetch, read_lock
 from mlops.bundles.bundle import LOCK_FILE
 from mlops.bundles.repin import repin
 from mlops.errors import Problem, UserError
+from mlops.settings import read_site_file
 from mlops.tools.progress import ConsoleProgress, Progress
 
 app = typer.Typer(no_args_is_help=True)
@@ -27,26 +28,28 @@ def fetch_command(
             help="Sources; all when none is named. With --update: NAME TAG, several pairs move together.", metavar="NAME"
         ),
     ] = None,
+    site: Annotated[str | None, typer.Option(help="Site whose settings name mirrors or an air-gap folder.")] = None,
     update: Annotated[bool, typer.Option("--update", help="Move sources to other tags, and show what that changes.")] = False,
 ) -> None:
     """Fetch and verify upstream sources of the lock file, or move their pins."""
     with ConsoleProgress() as progress:
-        lines = _moved(what or [], progress) if update else _fetched(what or [], progress)
+        places = _places(site)
+        lines = _moved(what or [], places, progress) if update else _fetched(what or [], places, progress)
     for line in lines:
         typer.echo(line)
 
 
-def _fetched(names: list[str], progress: Progress) -> list[str]:
+def _fetched(names: list[str], places: Places, progress: Progress) -> list[str]:
     lock = read_lock(_MANIFESTS / LOCK_FILE)
     unknown = [Problem("mlops fetch", name, f"one of: {', '.join(sorted(lock))}") for name in names if name not in lock]
     if unknown:
         raise UserError("there is no such source", unknown)
     chosen = [lock[name] for name in names or lock]
-    trees = fetch(chosen, _places(), default_cache(), report=progress.say, progress=progress, check=True)
+    trees = fetch(chosen, places, default_cache(), report=progress.say, progress=progress, check=True)
     return [f"{name} {lock[name].tag} {tree}" for name, tree in sorted(trees.items())]
 
 
-def _moved(words: list[str], progress: Progress) -> list[str]:
+def _moved(words: list[str], places: Places, progress: Progress) -> list[str]:
     tags = dict(zip(words[::2], words[1::2], strict=False))
     if not words or len(words) % 2 or len(tags) * 2 != len(words):
         problem = Problem(
@@ -56,7 +59,7 @@ def _moved(words: list[str], progress: Progress) -> list[str]:
     done = repin(
         tags,
         manifests=_MANIFESTS,
-        places=_places(),
+        places=places,
         cache=default_cache(),
         kustomize=Kustomize.pinned(),
         report=progress.say,
@@ -75,5 +78,8 @@ def _moved(words: list[str], progress: Progress) -> list[str]:
     return lines
 
 
-def _places() -> Places:
-    return Places.from_environment(checkout=_CHECKOUT)
+def _places(site: str | None) -> Places:
+    if site is None:
+        return Places.from_environment(checkout=_CHECKOUT)
+    sources = read_site_file(_CHECKOUT / f"Pulumi.{site}.yaml").sources
+    return Places.from_environment(checkout=_CHECKOUT, air_gap=sources.air_gap, mirrors=sources.mirrors)

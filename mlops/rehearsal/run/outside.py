@@ -91,8 +91,7 @@ def rehearse(
         tools = resolve(TOOLS, progress=progress)
     with timed(phases, "sources"):
         lock = read_lock(checkout / "manifests" / "sources.lock.yaml")
-        air_gap = Path(site.sources.air_gap) if site.sources.air_gap else None
-        places = Places.from_environment(checkout=checkout, air_gap=air_gap, mirrors=site.sources.mirrors)
+        places = Places.from_environment(checkout=checkout, air_gap=site.sources.air_gap, mirrors=site.sources.mirrors)
         fetch(lock.values(), places, default_cache(), report=console.print)
     with timed(phases, "hosts' file system"):
         base = base_image(console.print)
