@@ -181,18 +181,21 @@ def _provide(source: Source, places: Places, cache: Path, report: Report | None,
 
 
 def _drop_altered(source: Source, tree: Path, report: Report | None) -> None:
-    """Take a tree out of the cache when it is no longer what the lock says."""
-    if not tree.is_dir():
+    """Take a tree out of the cache when it is no longer what the lock says; a sound one needs no right to write."""
+    if not tree.is_dir() or _is_sound(source, tree):
         return
     with _locked(tree.with_suffix(".lock")):
-        try:
-            sound = dirhash(tree) == source.dirhash
-        except OSError:
-            sound = False
-        if not sound:
+        if tree.is_dir() and not _is_sound(source, tree):  # another process may have mended it meanwhile
             shutil.rmtree(tree)
             if report:
                 report(f"source {source.name}: its files in the cache were altered; it is fetched anew")
+
+
+def _is_sound(source: Source, tree: Path) -> bool:
+    try:
+        return dirhash(tree) == source.dirhash
+    except OSError:  # a link that leads nowhere, a file that is gone
+        return False
 
 
 def _first_good(source: Source, places: Places, scratch: Path, downloads: _Downloads, *, verify: bool = True) -> Path | str:

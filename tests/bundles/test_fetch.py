@@ -285,3 +285,16 @@ def test_a_password_in_a_mirrors_address_is_not_printed(tmp_path: Path, source: 
 def test_a_mirror_that_is_no_address_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="mirror"):
         Places.from_environment(checkout=tmp_path, environ={"MLOPS_SOURCE_MIRRORS": "http://[bad"})
+
+
+def test_a_sound_cache_that_cannot_be_written_is_good_enough(
+    tmp_path: Path, source: Source, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places, cache = make_places(mirrors=(str(mirror),)), tmp_path / "cache"
+    fetch([source], places, cache)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("mlops.bundles.fetch.fcntl.flock", refuse)
+    assert fetch([source], places, cache, check=True)[source.name].is_dir()
