@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import importlib
 import multiprocessing
 import tarfile
@@ -296,5 +297,5 @@ def test_a_sound_cache_that_cannot_be_written_is_good_enough(
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("mlops.bundles.fetch.fcntl.flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     assert fetch([source], places, cache, check=True)[source.name].is_dir()
