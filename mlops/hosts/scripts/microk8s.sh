@@ -67,7 +67,6 @@ apply() {
 }
 
 reset() {
-  local change
   wait_for_running_change
   if [ -n "$(installed_channel)" ]; then quiet snap remove --purge microk8s; fi
   rm -f "$LAUNCH_FILE" "$APPLIED_DIGEST"

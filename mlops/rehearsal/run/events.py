@@ -64,7 +64,6 @@ class Progress:
         layers: layer by name.
         errors: URN (empty when an error belongs to no resource) and text of each error.
         steps: seconds and URN of each step that has ended well; without components.
-        summary: the engine's own count, by operation.
         last: when the last event came.
     """
 
@@ -72,7 +71,6 @@ class Progress:
         self.layers: dict[str, LayerProgress] = {}
         self.errors: list[tuple[str, str]] = []
         self.steps: list[tuple[float, str]] = []
-        self.summary: dict[str, int] = {}
         self.last = 0.0
 
     def feed(self, event: dict[str, Any], now: float) -> None:
@@ -84,11 +82,8 @@ class Progress:
             self._end(done["metadata"], now, failed=False)
         elif failed := event.get("resOpFailedEvent"):
             self._end(failed["metadata"], now, failed=True)
-        elif diagnostic := event.get("diagnosticEvent"):
-            if diagnostic.get("severity") == "error":
-                self.errors.append((diagnostic.get("urn", ""), diagnostic["message"].strip()))
-        elif summary := event.get("summaryEvent"):
-            self.summary = summary.get("resourceChanges") or {}
+        elif (diagnostic := event.get("diagnosticEvent")) and diagnostic.get("severity") == "error":
+            self.errors.append((diagnostic.get("urn", ""), diagnostic["message"].strip()))
 
     def _layer(self, urn: str) -> LayerProgress:
         return self.layers.setdefault(layer_of(urn), LayerProgress())

@@ -44,15 +44,7 @@ class Authority:
     def __init__(self, name: str) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        now = dt.datetime.now(dt.UTC)
-        builder = x509.CertificateBuilder(
-            issuer_name=self._name,
-            subject_name=self._name,
-            public_key=self._key.public_key(),
-            serial_number=x509.random_serial_number(),
-            not_valid_before=now - SLACK,
-            not_valid_after=now + LIFE,
-        )
+        builder = _begun(self._name, self._name, self._key.public_key())
         usage = _key_usage(sign_certificates=True)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).add_extension(
             usage, critical=True
@@ -63,15 +55,8 @@ class Authority:
     def intermediate(self, name: str) -> KeyPair:
         """An authority that this one has issued; the key in PKCS #8, as organisations hand it out."""
         key = ec.generate_private_key(ec.SECP256R1())
-        now = dt.datetime.now(dt.UTC)
-        builder = x509.CertificateBuilder(
-            issuer_name=self._name,
-            subject_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]),
-            public_key=key.public_key(),
-            serial_number=x509.random_serial_number(),
-            not_valid_before=now - SLACK,
-            not_valid_after=now + LIFE,
-        )
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        builder = _begun(self._name, subject, key.public_key())
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         builder = builder.add_extension(_key_usage(sign_certificates=True), critical=True)
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -90,16 +75,9 @@ class Authority:
 
     def _issue(self, name: str, groups: Iterable[str], subjects: Iterable[str], usage: x509.ObjectIdentifier) -> KeyPair:
         key = ec.generate_private_key(ec.SECP256R1())
-        now = dt.datetime.now(dt.UTC)
         attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
-        builder = x509.CertificateBuilder(
-            issuer_name=self._name,
-            subject_name=x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, name)]),
-            public_key=key.public_key(),
-            serial_number=x509.random_serial_number(),
-            not_valid_before=now - SLACK,
-            not_valid_after=now + LIFE,
-        )
+        subject = x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        builder = _begun(self._name, subject, key.public_key())
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(_key_usage(sign_certificates=False), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
@@ -109,6 +87,19 @@ class Authority:
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return KeyPair(_pem(builder.sign(self._key, hashes.SHA256())), _key_pem(key))
+
+
+def _begun(issuer: x509.Name, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    """What every certificate here has in common: a serial number and the throw-away site's life time."""
+    now = dt.datetime.now(dt.UTC)
+    return x509.CertificateBuilder(
+        issuer_name=issuer,
+        subject_name=subject,
+        public_key=key,
+        serial_number=x509.random_serial_number(),
+        not_valid_before=now - SLACK,
+        not_valid_after=now + LIFE,
+    )
 
 
 def signing_key() -> KeyPair:
