@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import string
 import uuid
 from collections.abc import Callable
 from typing import Any
 
+import bcrypt
 import pytest
 
 from mlops.rehearsal.standins.random.resources import provider
@@ -29,7 +29,8 @@ def test_password_is_secret(rand: Any) -> None:
     assert identity == "none"
     assert outputs["result"][SIGNATURE] == CONFIDENTIAL
     assert len(reveal(outputs["result"])) == 32
-    assert ("bcryptHash" in outputs) == bool(importlib.util.find_spec("bcrypt"))
+    assert outputs["bcryptHash"][SIGNATURE] == CONFIDENTIAL
+    assert bcrypt.checkpw(reveal(outputs["result"]).encode(), reveal(outputs["bcryptHash"]).encode())
     assert outputs["special"] is True
     assert outputs["minUpper"] == 0
 

@@ -1,17 +1,14 @@
-"""Stand-in ``random`` provider: its resources, as the official schema 4.21.4 declares them.
-
-``RandomPassword.bcryptHash`` is given only where the Python package ``bcrypt`` is installed; else it is absent.
-"""
+"""Stand-in ``random`` provider: its resources, as the official schema 4.21.4 declares them."""
 
 from __future__ import annotations
 
 import base64
-import importlib
-import importlib.util
 import secrets
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+
+import bcrypt
 
 from mlops.rehearsal.standins.provider import Call, Input, Provider, Resource
 from mlops.rehearsal.standins.random import generate
@@ -42,11 +39,9 @@ class Random(Resource):
 def password(inputs: Properties) -> tuple[str, Properties]:
     """``RandomPassword``."""
     result = generate.text(inputs)
-    outputs: Properties = {"result": result}
-    if importlib.util.find_spec("bcrypt"):
-        bcrypt = importlib.import_module("bcrypt")
-        outputs["bcryptHash"] = bcrypt.hashpw(result.encode()[:72], bcrypt.gensalt(10)).decode()
-    return "none", outputs
+    # cost and cut are the official provider's
+    hashed = bcrypt.hashpw(result.encode()[:72], bcrypt.gensalt(10)).decode()
+    return "none", {"result": result, "bcryptHash": hashed}
 
 
 def string(inputs: Properties) -> tuple[str, Properties]:
