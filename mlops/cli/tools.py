@@ -55,6 +55,6 @@ def missing_language_host(found: Mapping[str, Tool]) -> str | None:
 
 @app.command()
 def env(names: Names = None) -> None:
-    """Print exports that put the external programs on PATH: eval "$(make -s env)"."""
+    """Print exports that put the external programs on PATH and set the engine: eval "$(make -s env)"."""
     with ConsoleProgress() as progress:
         typer.echo(shell_exports(environment(names or None, progress=progress)))

@@ -35,6 +35,20 @@ def test_links_name_the_programs_and_their_companions_only(tools: dict[str, Tool
     assert len(list((tmp_path / "links").iterdir())) == 2
 
 
+def test_the_engines_settings_are_the_users_where_he_has_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOGC", raising=False)
+    monkeypatch.setenv("PULUMI_PARALLEL", "8")
+    monkeypatch.setattr(module, "resolve", lambda *_, **__: {})
+    monkeypatch.setattr(module, "link_folder", lambda *_: Path("/links"))
+    made = environment()
+    assert (made["PULUMI_PARALLEL"], made["GOGC"]) == ("8", module.ENGINE_SETTINGS["GOGC"])
+
+
+def test_no_setting_skips_a_checkpoint() -> None:
+    """What is killed would not be known to the next run."""
+    assert "PULUMI_SKIP_CHECKPOINTS" not in module.ENGINE_SETTINGS
+
+
 def test_a_set_that_another_process_links_meanwhile(
     tools: dict[str, Tool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from mlops.errors import Problem, UserError
 from mlops.rehearsal.run.event_stream import PHASE_BEGINS, EventStream
 from mlops.rehearsal.run.events import Progress
+from mlops.tools.shell import engine_settings
 
 _POLL_SECONDS = 0.1
 
@@ -73,6 +74,7 @@ class Engine:
     def environment(self) -> dict[str, str]:
         """Variables that a person needs to use this engine by hand; the passphrase stands in a file."""
         return {
+            **engine_settings(os.environ),
             **self.extra,
             "PATH": os.pathsep.join([*map(str, self.path), os.environ.get("PATH", os.defpath)]),
             "PULUMI_HOME": str(self.home / "pulumi-home"),
