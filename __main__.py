@@ -1,19 +1,19 @@
 """The platform: settings -> layers in order -> outputs."""
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pulumi
 
+from components.bundle import ClusterObjects, ClusterObjectsArgs
 from components.certificates import CertManager, CertManagerArgs
 from components.cluster import Cluster, ExistingCluster, ExistingClusterArgs, MicroK8s, MicroK8sArgs
 from components.configuration import read_site
 from components.hosts import PreparedHosts, PreparedHostsArgs
-from components.outputs import export_outputs
+from components.kubeflow import Kubeflow, KubeflowArgs
+from components.manifests import Manifests
+from components.outputs import LayerOutputs, export_outputs
 from components.proxy import proxy_access
 from components.trust import CaChain, CaChainArgs
-from mlops.bundles import Bundle, Kustomize, Places, default_cache, load_bundle
 from mlops.errors import UserError
 from mlops.settings import MicroK8sCluster, Site
 
@@ -45,32 +45,36 @@ def build_cluster(site: Site, trust: CaChain) -> Cluster:
     )
 
 
-def bundle_loader(site: Site) -> Callable[[str], Bundle]:
-    """Renders bundles of this checkout from the places that the settings name."""
-    checkout = Path(__file__).parent
-    places = Places.from_environment(checkout=checkout, air_gap=site.sources.air_gap, mirrors=site.sources.mirrors)
-    return partial(
-        load_bundle, manifests=checkout / "manifests", places=places, cache=default_cache(), kustomize=Kustomize.pinned()
+def build_platform(site: Site, trust: CaChain, cluster: Cluster) -> list[LayerOutputs]:
+    """The layers whose objects go into the cluster; all of these are put in order together."""
+    manifests = Manifests.of(Path(__file__).parent, site.sources)
+    objects = ClusterObjects(
+        ClusterObjectsArgs(cluster=cluster.access, manifests=manifests, deadlines=site.deadlines, data=site.data)
     )
+    certificates = CertManager(
+        "certificates",
+        CertManagerArgs(
+            manifests=manifests,
+            objects=objects,
+            issuer_certificate=trust.issuer_certificate,
+            issuer_key=trust.issuer_key,
+        ),
+    )
+    outputs = [certificates.outputs]
+    if site.kubeflow is not None:
+        outputs.append(Kubeflow("kubeflow", KubeflowArgs(settings=site.kubeflow, manifests=manifests, objects=objects)).outputs)
+    objects.register()
+    return outputs
 
 
 def build(site: Site) -> None:
     """Registers every layer."""
     trust = CaChain("trust", CaChainArgs(site=site.name, authority=site.trust.authority, extra_roots=site.trust.extra_roots))
     cluster = build_cluster(site, trust)
-    certificates = CertManager(
-        "certificates",
-        CertManagerArgs(
-            cluster=cluster.access,
-            load=bundle_loader(site),
-            issuer_certificate=trust.issuer_certificate,
-            issuer_key=trust.issuer_key,
-        ),
-    )
     export_outputs(
         ca_certificate=trust.root_certificate,
         kubeconfig=cluster.access.kubeconfig,
-        layers=[trust.outputs, cluster.outputs, certificates.outputs],
+        layers=[trust.outputs, cluster.outputs, *build_platform(site, trust, cluster)],
     )
 
 

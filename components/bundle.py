@@ -1,120 +1,266 @@
-"""Registers an ordered graph of Kubernetes objects: each object one resource, its dependencies those of the graph, reduced."""
+"""Bundles as Pulumi resources: the objects of all layers are one graph, since its edges know no layers.
+
+Istio's bundle has an object in Kubeflow's namespace, Kubeflow's issuer waits for cert-manager's webhook: a graph for each layer
+would lose those edges. So layers hand in what they want in the cluster, and at the end all of it is put in order at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pulumi
 
 from components.access import ClusterAccess
-from components.gates import webhook_gate
-from mlops.ordering import Graph, KubeObject, ObjectRef, WebhookAnswers
-
-DEFAULT_GATE_DEADLINE_SECONDS = 300
+from components.definitions import custom_resource_definitions
+from components.emptying import emptying
+from components.fields import Surroundings, sent_of
+from components.gates import gate_hook, needs_of
+from components.manifests import Manifests
+from components.retention import DEFINITION, retained
+from mlops.bundles import Bundle as RenderedBundle
+from mlops.ordering import (
+    ApiServiceAvailable,
+    ConditionReady,
+    CrdEstablished,
+    Graph,
+    KubeObject,
+    ObjectRef,
+    WorkloadReady,
+    build_graph,
+)
+from mlops.settings import Data, Deadlines
 
 FIELD_MANAGER = "onprem-mlops"
 """Name under which the cluster keeps what we have set. The provider's own is random for each resource and remembered in the state:
 when a run is killed while it creates an object, the next run finds that object in the hands of a manager that it has never heard
 of, and the API server refuses with a conflict."""
 
-_Hook = pulumi.ResourceHook | Callable[[pulumi.ResourceHookArgs], Awaitable[None] | None]
-
-_ANNOTATIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
-    # The provider does not wait for these by itself (pulumi-kubernetes pkg/await/awaiters.go) ...
-    ("apiextensions.k8s.io", "CustomResourceDefinition"): {"pulumi.com/waitFor": "condition=Established"},
-    ("cert-manager.io", "ClusterIssuer"): {"pulumi.com/waitFor": "condition=Ready"},
-    ("cert-manager.io", "Issuer"): {"pulumi.com/waitFor": "condition=Ready"},
-    ("cert-manager.io", "Certificate"): {"pulumi.com/waitFor": "condition=Ready"},
-    # ... and for a Service it waits 10 s that prove nothing: workloads and webhook gates are what is waited for.
-    ("", "Service"): {"pulumi.com/skipAwait": "true"},
+_CONDITIONS = {
+    # the provider does not wait for these by itself (pulumi-kubernetes pkg/await/awaiters.go)
+    CrdEstablished: "condition=Established",
+    ConditionReady: "condition=Ready",
+    ApiServiceAvailable: "condition=Available",
+}
+_NOT_AWAITED = {
+    # 10 s that prove nothing: workloads and webhook gates are what is waited for
+    ("", "Service"),
+    # bound only once a pod that mounts it is placed, when its class says WaitForFirstConsumer; those pods are waited for
+    ("", "PersistentVolumeClaim"),
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class BundleArgs:
-    """What is registered, and where.
+def kubernetes_object(
+    name: str, item: KubeObject, properties: Mapping[str, Any], opts: pulumi.ResourceOptions
+) -> pulumi.CustomResource:
+    """One object of any kind, by its raw properties: what kustomize rendered is what the API server gets.
 
-    Attributes:
-        graph: the objects in order. Values inside Secrets may be outputs.
-        cluster: where they go.
-        gate_deadline_seconds: how long a webhook gate may take.
+    No class of our own: the SDK looks for the constructor of one to note who called it, and the whole stack of calls would stand
+    in the state, 1.3 kB with each object (docs/decisions/0010). It must not be called below a constructor either.
     """
-
-    graph: Graph
-    cluster: ClusterAccess
-    gate_deadline_seconds: int = DEFAULT_GATE_DEADLINE_SECONDS
-
-
-class KubernetesObject(pulumi.CustomResource):
-    """One object of any kind, by its raw properties: what kustomize rendered is what the API server gets."""
-
-    def __init__(self, name: str, item: KubeObject, opts: pulumi.ResourceOptions) -> None:
-        # the provider spells the core group "core" and refuses a bare "v1"
-        token = item.api_version if item.group else f"core/{item.api_version}"
-        super().__init__(f"kubernetes:{token}:{item.kind}", name, _properties(item), opts)
+    # the provider spells the core group "core" and refuses a bare "v1"
+    token = item.api_version if item.group else f"core/{item.api_version}"
+    return pulumi.CustomResource(f"kubernetes:{token}:{item.kind}", name, dict(properties), opts)
 
 
 class Bundle(pulumi.ComponentResource):
-    """The objects of one bundle.
+    """The objects of one bundle, and what its layer has put beside them."""
+
+    def __init__(self, name: str, objects: int, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("onprem-mlops:bundle:Bundle", name, {"objects": objects}, opts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterObjectsArgs:
+    """What is needed to put objects into a cluster.
 
     Attributes:
-        resources: identity to resource.
+        cluster: where they go.
+        manifests: for what bundles say about their order.
+        deadlines: how long gates and workloads may take.
+        data: what becomes of data on destroy.
     """
 
-    resources: Mapping[ObjectRef, KubernetesObject]
+    cluster: ClusterAccess
+    manifests: Manifests
+    deadlines: Deadlines
+    data: Data
 
-    def __init__(self, name: str, args: BundleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("onprem-mlops:bundle:Bundle", name, {"objects": len(args.graph.objects)}, opts)
-        resources: dict[ObjectRef, KubernetesObject] = {}
-        for item in args.graph.in_order():
-            hooks: list[_Hook] = [self._gate(name, args, item, gate) for gate in args.graph.gates_before(item.ref)]
-            resources[item.ref] = KubernetesObject(
-                f"{name}/{item.kind}/{item.namespace + '/' if item.namespace else ''}{item.name}",
-                item,
-                pulumi.ResourceOptions(
-                    parent=self,
-                    provider=args.cluster.provider,
-                    depends_on=[resources[ref] for ref in args.graph.dependencies(item.ref)],
-                    # an update is admitted by the same webhooks as a create
-                    hooks=pulumi.ResourceHookBinding(before_create=hooks, before_update=hooks) if hooks else None,
-                ),
-            )
-        self.resources = resources
-        self.register_outputs({"objects": len(resources)})
 
-    @staticmethod
-    def _gate(name: str, args: BundleArgs, item: KubeObject, gate: WebhookAnswers) -> pulumi.ResourceHook:
-        return webhook_gate(
-            f"{name}: {gate.at} passes {gate.configuration}",
-            gate,
-            args.graph.kinds.rest_path(item),
-            kubeconfig=args.cluster.kubeconfig,
-            context=args.cluster.context,
-            needed=_successes(args.graph, gate),
-            deadline=args.gate_deadline_seconds,
+class ClusterObjects:
+    """Everything that the platform puts into a cluster: collected from the layers, then registered in order."""
+
+    def __init__(self, args: ClusterObjectsArgs) -> None:
+        self._args = args
+        self._bundles: list[RenderedBundle] = []
+        self._objects: list[tuple[KubeObject, Bundle, str]] = []
+        self._awaited: list[tuple[ObjectRef, Callable[[pulumi.Output[str]], None]]] = []
+        self._components: list[tuple[Bundle, int]] = []
+
+    def add(self, bundle: RenderedBundle, *, own: Iterable[KubeObject] = (), parent: pulumi.Resource) -> None:
+        """Adds a bundle, and objects of the layer's own beside it; values inside Secrets of theirs may be outputs.
+
+        Args:
+            bundle: the rendered bundle; its name is part of the names of its resources.
+            own: the layer's own objects.
+            parent: the layer.
+        """
+        objects = [*bundle.objects, *own]
+        component = Bundle(bundle.name, len(objects), pulumi.ResourceOptions(parent=parent))
+        self._bundles.append(bundle)
+        self._components.append((component, len(objects)))
+        self._objects += [(item, component, bundle.name) for item in objects]
+
+    def ready(self, ref: ObjectRef) -> pulumi.Output[str]:
+        """The name of an object, known once the object is there and its gates have opened.
+
+        Do not wait for it in ``register_outputs``: when the objects cannot be put in order, it is never known.
+        """
+        output: pulumi.Output[str]
+        resolve: Callable[[pulumi.Output[str]], None]
+        output, resolve = pulumi.deferred_output()
+        self._awaited.append((ref, resolve))
+        return output
+
+    def register(self) -> None:
+        """Puts the objects in order and registers each as a resource; once, when all layers have added theirs.
+
+        Raises:
+            OrderingError: the objects have no order, or something among them is missing.
+        """
+        graph = build_graph([item for item, _, _ in self._objects], overrides=self._args.manifests.overrides(self._bundles))
+        graph.require_complete()
+        registration = _Registration(self._args, graph, {_ref_in(graph, item): (c, name) for item, c, name in self._objects})
+        resources = registration.register()
+        for ref, resolve in self._awaited:
+            resolve(resources[ref].urn.apply(partial(_name_of, ref)))
+        for component, count in self._components:
+            component.register_outputs({"objects": count})
+
+
+def _name_of(ref: ObjectRef, _: object) -> str:
+    return ref.name
+
+
+def _ref_in(graph: Graph, item: KubeObject) -> ObjectRef:
+    """Identity of an object in the graph, which leaves out the namespace of cluster-wide kinds."""
+    kind = graph.kinds.get(item.group, item.kind)
+    return ObjectRef(item.group, item.kind, (item.namespace or "") if kind is None or kind.namespaced else "", item.name)
+
+
+class _Registration:
+    """One pass over the graph."""
+
+    def __init__(self, args: ClusterObjectsArgs, graph: Graph, owners: Mapping[ObjectRef, tuple[Bundle, str]]) -> None:
+        self._args, self._graph, self._owners = args, graph, owners
+        self._around = Surroundings.of(graph.objects)
+        self._retained = retained(graph) if args.data.on_destroy == "keep" else frozenset()
+        self._resources: dict[ObjectRef, pulumi.Resource] = {}
+
+    def register(self) -> Mapping[ObjectRef, pulumi.Resource]:
+        groups = {item.ref: (name, group) for name, group in self._definitions() for item in group}
+        for item in self._graph.in_order():
+            if item.ref in self._resources:
+                continue
+            if item.ref in groups:
+                name, group = groups[item.ref]
+                self._resources |= dict.fromkeys((member.ref for member in group), self._group(name, group))
+            else:
+                self._resources[item.ref] = self._object(item)
+        if self._args.data.on_destroy == "remove":
+            self._emptying()
+        return self._resources
+
+    def _emptying(self) -> None:
+        """Goes first on destroy, since it depends on everything: on the objects that nothing else depends on, and so on all."""
+        needed = {ref for item in self._graph.objects for ref in self._graph.dependencies(item.ref)}
+        last = [resource for ref, resource in self._resources.items() if ref not in needed]
+        emptying(
+            "users-objects",
+            self._graph.removal.kinds,
+            self._args.cluster,
+            deadline_seconds=self._args.deadlines.workload_seconds,
+            opts=pulumi.ResourceOptions(depends_on=[self._args.cluster.provider, *dict.fromkeys(last)]),
         )
 
+    def _definitions(self) -> Iterator[tuple[str, list[KubeObject]]]:
+        """The CRDs that are one resource together: those of a bundle that wait for the same objects, which can close no circle.
 
-def _successes(graph: Graph, gate: WebhookAnswers) -> int:
-    """Three in a row when several replicas stand behind the Service: one of them may be slower than its siblings."""
-    replicas = (graph.object(ref).spec.get("replicas", 1) for ref in gate.workloads)
-    return 3 if any(count and count > 1 for count in replicas) else 1
+        One with a gate before it is a resource of its own: a gate asks about one object.
+        """
+        bundles: dict[str, dict[tuple[ObjectRef, ...], list[KubeObject]]] = {}
+        for item in self._graph.objects:
+            if (item.group, item.kind) == DEFINITION and needs_of(self._graph, item) is None:
+                alike = bundles.setdefault(self._owners[item.ref][1], {})
+                alike.setdefault(self._graph.dependencies(item.ref), []).append(item)
+        for bundle, alike in bundles.items():
+            for number, dependencies in enumerate(sorted(alike)):
+                yield f"{bundle}/CustomResourceDefinitions{f'/{number}' if number else ''}", alike[dependencies]
+
+    def _group(self, name: str, group: Sequence[KubeObject]) -> pulumi.Resource:
+        component, _ = self._owners[group[0].ref]
+        return custom_resource_definitions(
+            name,
+            [replace(item, body=sent_of(item, self._around)) for item in group],
+            self._args.cluster,
+            # an API server that takes in many kinds at once is slow: each makes it put its schemas together again
+            deadline_seconds=self._args.deadlines.workload_seconds,
+            keep=self._args.data.on_destroy == "keep",
+            opts=pulumi.ResourceOptions(parent=component, depends_on=[self._args.cluster.provider, *self._dependencies(group[0])]),
+        )
+
+    def _object(self, item: KubeObject) -> pulumi.CustomResource:
+        component, bundle = self._owners[item.ref]
+        name = f"{bundle}/{item.kind}/{item.namespace + '/' if item.namespace else ''}{item.name}"
+        needs = needs_of(self._graph, item)
+        seconds = self._args.deadlines.webhook_seconds
+        hooks = [gate_hook(f"{name}: gates", needs, self._args.cluster, deadline_seconds=seconds)] if needs else []
+        return kubernetes_object(
+            name,
+            item,
+            _properties(item, sent_of(item, self._around), dict(_annotations(self._graph, item))),
+            pulumi.ResourceOptions(
+                parent=component,
+                provider=self._args.cluster.provider,
+                depends_on=self._dependencies(item),
+                # an update is admitted by the same webhooks as a create
+                hooks=pulumi.ResourceHookBinding(before_create=[*hooks], before_update=[*hooks]) if hooks else None,
+                custom_timeouts=self._timeouts(item),
+                retain_on_delete=True if item.ref in self._retained else None,
+            ),
+        )
+
+    def _dependencies(self, item: KubeObject) -> list[pulumi.Resource]:
+        # several objects may be one resource
+        return list(dict.fromkeys(self._resources[ref] for ref in self._graph.dependencies(item.ref)))
+
+    def _timeouts(self, item: KubeObject) -> pulumi.CustomTimeouts | None:
+        after = self._graph.gates_after(item.ref)
+        if any(isinstance(gate, WorkloadReady) for gate in after):
+            seconds = self._args.deadlines.workload_seconds
+        elif any(type(gate) in _CONDITIONS for gate in after):
+            seconds = self._args.deadlines.webhook_seconds
+        else:
+            return None
+        return pulumi.CustomTimeouts(create=f"{seconds}s", update=f"{seconds}s")
 
 
-def _properties(item: KubeObject) -> dict[str, Any]:
-    body = dict(item.body)
-    metadata = dict(body["metadata"])
+def _annotations(graph: Graph, item: KubeObject) -> Iterator[tuple[str, str]]:
+    """Annotations for the provider: who we are, and what to wait for after the write."""
+    yield "pulumi.com/patchFieldManager", FIELD_MANAGER
+    if (item.group, item.kind) in _NOT_AWAITED:
+        yield "pulumi.com/skipAwait", "true"
+    for gate in graph.gates_after(item.ref):
+        if type(gate) in _CONDITIONS:
+            yield "pulumi.com/waitFor", _CONDITIONS[type(gate)]
+
+
+def _properties(item: KubeObject, sent: Mapping[str, Any], annotations: Mapping[str, str]) -> dict[str, Any]:
     # what the manifest says itself wins
-    metadata["annotations"] = {
-        "pulumi.com/patchFieldManager": FIELD_MANAGER,
-        **_ANNOTATIONS.get((item.group, item.kind), {}),
-        **(metadata.get("annotations") or {}),
-    }
-    body["metadata"] = metadata
+    metadata = {**sent["metadata"], "annotations": {**annotations, **(sent["metadata"].get("annotations") or {})}}
+    body = {**sent, "metadata": metadata}
     if (item.group, item.kind) == ("", "Secret"):
-        for key in ("data", "stringData"):
-            if key in body:
-                body[key] = pulumi.Output.secret(body[key])
+        body |= {key: pulumi.Output.secret(body[key]) for key in ("data", "stringData") if key in body}
     return body

@@ -5,16 +5,15 @@ Every certificate above this layer is a cert-manager Certificate that names this
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pulumi
 
-from components.access import ClusterAccess
-from components.bundle import Bundle, BundleArgs
+from components.bundle import ClusterObjects
+from components.manifests import Manifests
 from components.outputs import LayerOutputs
-from mlops.bundles import Bundle as RenderedBundle
-from mlops.ordering import KubeObject, build_graph, from_bodies
+from mlops.ordering import KubeObject, from_bodies
 
 BUNDLE = "cert-manager"
 NAMESPACE = "cert-manager"
@@ -28,14 +27,14 @@ class CertManagerArgs:
     """What cert-manager is given.
 
     Attributes:
-        cluster: where it goes.
-        load: renders a bundle of ``manifests/`` by its name.
+        manifests: where its bundle comes from.
+        objects: where its objects go.
         issuer_certificate: PEM of the intermediate and the certificates above it, root last.
         issuer_key: PEM of the intermediate's private key; secret.
     """
 
-    cluster: ClusterAccess
-    load: Callable[[str], RenderedBundle]
+    manifests: Manifests
+    objects: ClusterObjects
     issuer_certificate: pulumi.Input[str]
     issuer_key: pulumi.Input[str]
 
@@ -53,7 +52,7 @@ class CertManager(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: CertManagerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("onprem-mlops:certificates:CertManager", name, {}, opts)
-        upstream = args.load(BUNDLE)
+        (upstream,) = args.manifests.load(BUNDLE)
         own = from_bodies(
             [
                 {
@@ -72,12 +71,10 @@ class CertManager(pulumi.ComponentResource):
             ],
             origin="components.certificates",
         )
-        graph = build_graph([*upstream.objects, *own])
-        bundle = Bundle(name, BundleArgs(graph=graph, cluster=args.cluster), pulumi.ResourceOptions(parent=self))
-        issuer = next(bundle.resources[item.ref] for item in own if item.kind == "ClusterIssuer")
-        self.cluster_issuer = issuer.id.apply(lambda _: CLUSTER_ISSUER)
+        args.objects.add(upstream, own=own, parent=self)
+        self.cluster_issuer = args.objects.ready(own[1].ref)
         self.outputs = LayerOutputs(versions={"cert-manager": _version(upstream.objects)})
-        self.register_outputs({"clusterIssuer": self.cluster_issuer})
+        self.register_outputs({"clusterIssuer": CLUSTER_ISSUER})
 
 
 def _version(objects: Iterable[KubeObject]) -> str:

@@ -2,6 +2,9 @@
 
 Fields: canonical/microk8s-cluster-agent ``pkg/k8sinit/schema.go``, version 0.2.0. A file of our own replaces the built-in
 one, so the DNS settings that stand in that one are repeated here; without them pods cannot resolve names.
+
+The addon hostpath-storage is the default StorageClass as long as the platform brings none of its own: volumes are folders of the
+host on which their pod first runs, and the pod stays there.
 """
 
 from __future__ import annotations
@@ -53,6 +56,6 @@ def launch_configuration(
         dns: dict[str, object] = {"name": "dns"}
         if dns_servers:
             dns["args"] = [",".join(dns_servers)]
-        document["addons"] = [dns]
+        document["addons"] = [dns, {"name": "hostpath-storage"}]
         document["persistentClusterToken"] = cluster_token
     return yaml.safe_dump(document, sort_keys=True, width=1000)

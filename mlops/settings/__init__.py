@@ -5,8 +5,11 @@ the engine) or :func:`parse_site` (values that the engine has already handed ove
 """
 
 from mlops.settings.cluster import ExistingCluster, MicroK8sCluster
+from mlops.settings.data import Data
+from mlops.settings.deadlines import Deadlines
 from mlops.settings.engine import decode_config, unseal
 from mlops.settings.hosts import Access, Bastion, Host, HostAccess, Hosts
+from mlops.settings.kubeflow import Kubeflow
 from mlops.settings.network import Network
 from mlops.settings.parse import parse_site, read_site_file
 from mlops.settings.proxy import Proxy
@@ -25,10 +28,13 @@ __all__ = [
     "AddressRange",
     "Bastion",
     "CorporateAuthority",
+    "Data",
+    "Deadlines",
     "ExistingCluster",
     "Host",
     "HostAccess",
     "Hosts",
+    "Kubeflow",
     "MicroK8sCluster",
     "MissingSecret",
     "Network",

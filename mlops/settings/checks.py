@@ -246,6 +246,34 @@ def mirrors_differ(site: Site) -> Iterator[Finding]:
             yield Finding(("sources", "mirrors", index), show(url), "each mirror once")
 
 
+def kubeflow_is_whole(site: Site) -> Iterator[Finding]:
+    """A part without what it needs would be installed and not work."""
+    if site.kubeflow is None:
+        return
+    parts = site.kubeflow.parts
+    path = ("kubeflow", "parts")
+    for index, part in enumerate(parts):
+        if part in parts[:index]:
+            yield Finding((*path, index), show(part), "each part once")
+    for part, needed in site.kubeflow.lacking():
+        yield Finding(
+            path, f"{part} without {needed}", f"{part} together with {needed}, which it needs", f"add {needed}, or take {part} out"
+        )
+
+
+def data_outlives_no_reset(site: Site) -> Iterator[Finding]:
+    """A reset host has no data left, whatever the settings of the data wish."""
+    if site.hosts is None or site.hosts.on_destroy != "reset":
+        return
+    if "on_destroy" in site.data.model_fields_set and site.data.on_destroy == "keep":
+        yield Finding(
+            ("data", "onDestroy"),
+            "keep beside hosts.onDestroy reset",
+            "remove, or nothing: resetting the hosts removes the volumes with everything on them",
+            "set hosts.onDestroy to keep, or take data.onDestroy out",
+        )
+
+
 def _is_edge(address: IPv4Address, subnet: IPv4Network) -> bool:
     return subnet.prefixlen < 31 and address in {subnet.network_address, subnet.broadcast_address}
 
@@ -270,4 +298,6 @@ CHECKS: tuple[Check, ...] = (
     load_balancer_range,
     proxy_spares_the_site,
     mirrors_differ,
+    kubeflow_is_whole,
+    data_outlives_no_reset,
 )

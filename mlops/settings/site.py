@@ -10,8 +10,11 @@ from pydantic import Field
 
 from mlops.errors import Problem, UserError
 from mlops.settings.cluster import Cluster, ExistingCluster
+from mlops.settings.data import Data
+from mlops.settings.deadlines import Deadlines
 from mlops.settings.hosts import Hosts
 from mlops.settings.kubeconfig import server_of
+from mlops.settings.kubeflow import Kubeflow
 from mlops.settings.network import Network
 from mlops.settings.proxy import Proxy
 from mlops.settings.secret import MASK, MissingSecret, Secret, SecretState
@@ -38,6 +41,9 @@ class Site(Section):
     sources: Sources = Field(
         default_factory=Sources, description="Where upstream files come from; the public origin when left out."
     )
+    kubeflow: Kubeflow | None = Field(default=None, description="Kubeflow; not installed when left out.")
+    data: Data = Field(default_factory=Data, description="What becomes of users' data when the platform is removed.")
+    deadlines: Deadlines = Field(default_factory=Deadlines, description="How long to wait for the cluster before a run fails.")
 
     @cached_property
     def no_proxy(self) -> tuple[str, ...]:

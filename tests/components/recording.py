@@ -19,7 +19,8 @@ DESCRIPTION = json.dumps({"kubeconfig": "YXBpVmVyc2lvbjogdjE=", "agent": "a" * 6
 _OUTPUTS: Mapping[str, Mapping[str, str]] = {
     "tls:index/privateKey:PrivateKey": {"privateKeyPem": "KEY"},
     "tls:index/certRequest:CertRequest": {"certRequestPem": "REQUEST"},
-    "random:index/randomPassword:RandomPassword": {"result": "t" * 32},
+    "random:index/randomPassword:RandomPassword": {"result": "t" * 32, "bcryptHash": "$2a$10$hash"},
+    "random:index/randomBytes:RandomBytes": {"base64": "++//" * 11},
     "command:remote:Command": {"stdout": DESCRIPTION, "stderr": ""},
 }
 

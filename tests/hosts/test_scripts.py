@@ -141,7 +141,7 @@ def test_the_launch_configuration_repeats_the_dns_settings_of_the_built_in_one()
     assert document["extraKubeletArgs"] == {"--cluster-domain": "cluster.local", "--cluster-dns": "10.99.0.10"}
     assert document["extraKubeAPIServerArgs"]["--authorization-mode"] == "RBAC,Node"
     assert document["extraSANs"] == ["10.99.0.1", "192.0.2.1", "node1"]
-    assert document["addons"] == [{"name": "dns", "args": ["192.0.2.53,192.0.2.54"]}]
+    assert document["addons"] == [{"name": "dns", "args": ["192.0.2.53,192.0.2.54"]}, {"name": "hostpath-storage"}]
     assert document["persistentClusterToken"] == "t" * 32
 
 

@@ -12,7 +12,7 @@ PROXY: dict[str, object] = {"proxy": {"http": "http://proxy.test.example:3128"}}
 
 BAD: dict[str, tuple[dict[str, object], str, tuple[str, ...]]] = {
     # sections and keys
-    "unknown section": ({"kubeflow": {}}, "kubeflow", ("unknown key `kubeflow`", "name, domain, hosts", "take it out")),
+    "unknown section": ({"observatory": {}}, "observatory", ("unknown key `observatory`", "name, domain, hosts", "take it out")),
     "section mistyped": ({"netwrok": {}}, "netwrok", ("unknown key", "did you mean `network`?")),
     "key in snake case": ({"network.pod_cidr": "10.1.0.0/16"}, "network.pod_cidr", ("unknown key", "did you mean `podCidr`?")),
     "key far down": ({"hosts.nodes.1.adress": "172.16.20.9"}, "hosts.nodes[1].adress", ("unknown key", "did you mean `address`?")),
@@ -373,4 +373,24 @@ BAD: dict[str, tuple[dict[str, object], str, tuple[str, ...]]] = {
     ),
     "mirror twice": ({"sources.mirrors": ["https://git.example/x"] * 2}, "sources.mirrors[1]", ("each mirror once",)),
     "air gap empty": ({"sources.airGap": ""}, "sources.airGap", ('""', "a path on the machine that deploys")),
+    # kubeflow, data, deadlines
+    "part of Kubeflow mistyped": (
+        {"kubeflow": {"parts": ["pipeline"]}},
+        "kubeflow.parts[0]",
+        ('"pipeline"', "one of cluster-local-gateway, katib"),
+    ),
+    "part of Kubeflow twice": ({"kubeflow": {"parts": ["katib", "katib"]}}, "kubeflow.parts[1]", ("each part once",)),
+    "part of Kubeflow without what it needs": (
+        {"kubeflow": {"parts": ["katib", "kserve"]}},
+        "kubeflow.parts",
+        ("kserve without knative-serving", "add knative-serving, or take kserve out"),
+    ),
+    "data on destroy": ({"data.onDestroy": "wipe"}, "data.onDestroy", ('"wipe"', "one of keep, remove")),
+    "data kept on hosts that are reset": (
+        {"hosts.onDestroy": "reset", "data": {"onDestroy": "keep"}},
+        "data.onDestroy",
+        ("keep beside hosts.onDestroy reset", "resetting the hosts removes the volumes"),
+    ),
+    "deadline of zero": ({"deadlines.webhookSeconds": 0}, "deadlines.webhookSeconds", ("0", "at least 1, at most 86400")),
+    "deadline with a unit": ({"deadlines.workloadSeconds": "30m"}, "deadlines.workloadSeconds", ('"30m"', "a whole number")),
 }

@@ -45,7 +45,7 @@ def test_what_the_engine_writes_fits() -> None:
 
 
 BAD: dict[str, dict[str, object]] = {
-    "unknown section": {"kubeflow": {}},
+    "unknown section": {"observatory": {}},
     "unknown key": {"network.podcidr": "10.1.0.0/16"},
     "section missing": {"network": ...},
     "key missing": {"hosts.nodes.0.hostKey": ...},
@@ -62,6 +62,8 @@ BAD: dict[str, dict[str, object]] = {
     "wrong host key": {"hosts.nodes.0.hostKey": "ssh-rsa AAAA"},
     "wrong domain": {"domain": "MLOPS"},
     "no hosts": {"hosts.nodes": []},
+    "unknown part of Kubeflow": {"kubeflow": {"parts": ["pipeline"]}},
+    "no time at all": {"deadlines.webhookSeconds": 0},
     "no PEM": {"trust.extraRoots": ["x"]},
 }
 

@@ -59,14 +59,20 @@ def _clear_secrets(engine: Engine, plan: Plan) -> Iterable[str]:
 
 def objects_of(operation: Operation) -> list[tuple[str, str]]:
     """Kubernetes objects that an ``up`` made: (kind.group, [namespace/]name), from the names of its resources."""
-    found = []
-    for _, urn in operation.progress.steps:
-        if "$kubernetes:" not in urn:
-            continue
-        _, kind, name = urn.rsplit("::", 1)[-1].split("/", 2)
-        group = urn.split("$kubernetes:")[1].split("/")[0]
-        found.append((kind if group == "core" else f"{kind}.{group}", name))
-    return found
+    return [_object_of(urn) for _, urn in operation.progress.steps if "$kubernetes:" in urn]
+
+
+def _object_of(urn: str) -> tuple[str, str]:
+    _, kind, name = urn.rsplit("::", 1)[-1].split("/", 2)
+    group = urn.split("$kubernetes:")[1].partition("/")[0]
+    return kind if group == "core" else f"{kind}.{group}", name
+
+
+def retained(engine: Engine) -> set[tuple[str, str]]:
+    """Kubernetes objects that a ``destroy`` keeps, as :func:`objects_of` names them; asked before it."""
+    deployment = json.loads(engine.run("stack", "export", "-s", engine.stack))["deployment"]
+    urns = [resource["urn"] for resource in deployment["resources"] if resource.get("retainOnDelete")]
+    return {_object_of(urn) for urn in urns if "$kubernetes:" in urn}
 
 
 def left_behind(engine: Engine, site: ThrowAwaySite, plan: Plan, objects: Iterable[tuple[str, str]]) -> list[str]:

@@ -1,0 +1,47 @@
+"""The bundles of this checkout, from the places that the settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops.bundles import Bundle, Kustomize, Places, default_cache, load_bundles, read_lock
+from mlops.bundles.order import overrides_of
+from mlops.ordering import Overrides
+from mlops.settings import Sources
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifests:
+    """What layers take their upstream objects from.
+
+    Attributes:
+        folder: folder with ``sources.lock.yaml`` and the bundles.
+        places: where sources are looked for.
+    """
+
+    folder: Path
+    places: Places
+
+    @classmethod
+    def of(cls, checkout: Path, sources: Sources) -> Manifests:
+        """Those of a checkout."""
+        places = Places.from_environment(checkout=checkout, air_gap=sources.air_gap, mirrors=sources.mirrors)
+        return cls(folder=checkout / "manifests", places=places)
+
+    def load(self, *names: str) -> tuple[Bundle, ...]:
+        """Renders bundles, several at a time, as far as they are not kept in the cache.
+
+        Raises:
+            UserError: a source is not to be had, or a folder does not render.
+        """
+        return load_bundles(names, manifests=self.folder, places=self.places, cache=default_cache(), kustomize=Kustomize.pinned())
+
+    def version(self, source: str) -> str:
+        """Release of an upstream source, as the lock file pins it."""
+        return read_lock(self.folder / "sources.lock.yaml")[source].tag
+
+    def overrides(self, bundles: Iterable[Bundle]) -> Overrides:
+        """What bundles say about order beyond their objects."""
+        return overrides_of(bundles, self.folder)
