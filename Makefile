@@ -31,7 +31,7 @@ $(VENV): requirements-dev.txt pyproject.toml
 tools: $(VENV) ## find, fetch or build the external programs; say which way each took
 	@$(BIN)/mlops tools
 
-env: $(VENV) ## print shell exports: eval "$(make -s env)" puts the external programs and `mlops` on PATH
+env: $(VENV) ## print shell exports: eval "$(make -s env)" puts the external programs and `mlops` on PATH and sets the engine
 	@$(BIN)/mlops env
 
 check: $(VENV) ## lint, types and unit tests, under half a minute
@@ -58,8 +58,8 @@ test: check ## everything: check, then the tests that run the real engine and th
 rehearse: $(VENV) ## up, up again and destroy of SITE on a throw-away site
 	@$(BIN)/mlops rehearse $(SITE)
 
-bench: $(VENV) ## measure: command line, a rehearsal, and kubectl in a loop as the peer; prints Markdown for docs/benchmarks.md
-	@$(BIN)/mlops bench $(SITE)
+bench: $(VENV) ## measure under an hour: this program and kubectl in a loop, on throw-away clusters; writes docs/benchmarks.md
+	@$(BIN)/mlops bench $(SITE) --write docs/benchmarks.md
 
 lock: $(VENV) ## write requirements*.txt for pyproject.toml; UPGRADE=--upgrade takes the newest allowed
 	@command -v uv > /dev/null || { echo 'uv is missing; it is on PyPI: pip install uv' >&2; exit 1; }

@@ -11,9 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -27,58 +27,71 @@ app = typer.Typer()
 COMMANDS: dict[str, Sequence[str]] = {
     "`mlops tools`, all there": ("tools",),
     "`mlops validate corporate`": ("validate", "corporate"),
-    "`mlops graph cert-manager`, rendered before": ("graph", "cert-manager"),
+    "`mlops graph --stats`, all bundles, rendered before": ("graph", "--stats"),
 }
 
 
 @app.command()
-def bench(site: Annotated[str, typer.Argument(help="Site to rehearse.")] = "baremetal") -> None:
-    """Measure the command line and a rehearsal, the peer on the same cluster included; print Markdown."""
-    lines = [
-        _machine(),
-        "",
-        f"| Command, median (least to most) of {RUNS} runs | seconds |",
-        "|---|---|",
-    ]
-    for title, arguments in COMMANDS.items():
-        seconds = sorted(_timed(arguments) for _ in range(RUNS))
-        lines.append(f"| {title} | {statistics.median(seconds):.2f} ({seconds[0]:.2f} to {seconds[-1]:.2f}) |")
-    lines += ["", f"| Rehearsal of {site}, phase | seconds |", "|---|---|"]
-    report = _rehearsal(site)
-    lines += [f"| {name} | {seconds:.1f} |" for name, seconds in report["phases"].items() if seconds >= 0.1]
-    layers, peer = report["layers"], report["peer"]
-    lines += ["", "| Layer in the first `up` | resources | seconds |", "|---|---|---|"]
-    lines += [f"| {name} | {layer['resources']} | {layer['seconds']:.1f} |" for name, layer in layers.items()]
-    ours = layers["certificates"]["seconds"]
-    lines += [
-        "",
-        "| cert-manager and one issuer, on the same cluster | attempts | seconds | refused writes | ready at the end |",
-        "|---|---|---|---|---|",
-        f"| this program | 1 | {ours:.1f} | {report['refused']} | yes, waited for |",
-        f"| `kubectl apply` in a loop | {peer['attempts']} | {peer['seconds']:.1f} | {peer['refused']} | not looked at |",
-        "",
-        f"Ratio of the times: {ours / peer['seconds']:.2f}. Writes of the deployer in all: {report['writes']}.",
-    ]
-    typer.echo("\n".join(lines))
+def bench(
+    site: Annotated[str, typer.Argument(help="Site to rehearse.")] = "baremetal",
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="One seed of the guarded objects, all installers.")] = False,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds with everything installed, by each installer.")] = 3,
+    small_seeds: Annotated[int, typer.Option(min=0, help="Further seeds with the guarded objects, this program only.")] = 20,
+    mutations: Annotated[bool, typer.Option(help="Take hard edges away and see what is refused.")] = True,
+    write: Annotated[Path | None, typer.Option(help="Page whose measured part is replaced.")] = None,
+) -> None:
+    """Install the same objects in three ways on throw-away clusters, measure the rest, print Markdown; 1 if a goal is missed."""
+    from mlops.rehearsal.bench.bench import QUICK, Size, run_bench  # noqa: PLC0415 - heavy, and no other command needs it
+    from mlops.rehearsal.bench.page import Figures, page, write_page  # noqa: PLC0415
+    from mlops.rehearsal.run.display import make_console  # noqa: PLC0415
+    from mlops.rehearsal.site.inner import InterruptedBySignal, raise_on_signals  # noqa: PLC0415
+
+    began = time.monotonic()
+    figures = Figures(machine=_machine())
+    size = QUICK if quick else Size(seeds=seeds, small_seeds=small_seeds, mutations=mutations)
+    raise_on_signals()
+    if not quick:
+        figures.commands = {title: _timed(arguments) for title, arguments in COMMANDS.items()}
+        figures.rehearsal = _rehearsal(site)
+    try:
+        run_bench(CHECKOUT, make_console(sys.stderr), size, figures)
+    except InterruptedBySignal as interrupt:
+        typer.echo("interrupted: everything of the bench is ended", err=True)
+        raise typer.Exit(interrupt.code) from None
+    figures.seconds = time.monotonic() - began
+    text = page(figures)
+    typer.echo(text)
+    if write is not None:
+        write_page(write, text)
+    if figures.faults():
+        raise typer.Exit(1)
 
 
-def _timed(arguments: Sequence[str]) -> float:
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "mlops.cli", *arguments], cwd=CHECKOUT, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - began
+def _timed(arguments: Sequence[str]) -> tuple[float, float, float]:
+    """Median, least and most seconds of some runs of a command."""
+    seconds = []
+    for _ in range(RUNS):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "mlops.cli", *arguments], cwd=CHECKOUT, check=True, stdout=subprocess.DEVNULL)
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds), min(seconds), max(seconds)
 
 
-def _rehearsal(site: str) -> dict[str, Any]:
+def _rehearsal(site: str) -> dict[str, Mapping[str, float]]:
+    """Seconds of a whole rehearsal, by phase and by layer."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "report.json"
-        command = [sys.executable, "-m", "mlops.cli", "rehearse", site, "--compare", "--report", str(file)]
+        command = [sys.executable, "-m", "mlops.cli", "rehearse", site, "--report", str(file)]
         done = subprocess.run(command, cwd=CHECKOUT, check=False, stdout=sys.stderr)
         if not file.exists():
             raise UserError(
                 "the rehearsal gave no figures", [Problem(" ".join(command[2:]), f"exit code {done.returncode}", "a report")]
             )
-        figures: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return figures
+        report = json.loads(file.read_text(encoding="utf-8"))
+    layers = {f"{name}, {layer['resources']} resources": layer["seconds"] for name, layer in report["layers"].items()}
+    phases = {name: seconds for name, seconds in report["phases"].items() if seconds >= 0.1}
+    return {f"Rehearsal of {site}, phase": phases, "Layer in its first `up`": layers}
 
 
 def _machine() -> str:

@@ -20,11 +20,8 @@ def rehearse(
         float, typer.Option(min=0, help="Factor on the start delays of simulated pods; 0 starts them at once.")
     ] = 1.0,
     report: Annotated[Path | None, typer.Option(help="File for the figures, as JSON.")] = None,
-    compare: Annotated[
-        bool, typer.Option("--compare", help="Afterwards, kubectl apply in a loop on the same cluster, for comparison.")
-    ] = False,
 ) -> None:
     """Deploy a site twice on throw-away hosts, destroy it, and report; nothing of this machine changes."""
     from mlops.rehearsal.run.outside import rehearse as run  # noqa: PLC0415 - heavy, and no other command needs it
 
-    raise typer.Exit(run(site, checkout=CHECKOUT, keep=keep, delay_scale=delay_scale, compare=compare, report_file=report))
+    raise typer.Exit(run(site, checkout=CHECKOUT, keep=keep, delay_scale=delay_scale, report_file=report))

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from functools import partial
 
-from mlops.rehearsal.controllers.client import Api, Body
+from mlops.rehearsal.controllers.client import Api, Body, each
 from mlops.rehearsal.controllers.webhook_backend import ALLOW_INJECTION
 
 _FROM_CERTIFICATE = "cert-manager.io/inject-ca-from"
@@ -18,28 +19,35 @@ _WEBHOOKS = "/apis/admissionregistration.k8s.io/v1"
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
-def act(api: Api) -> None:
-    """One look at everything that may be annotated."""
-    for kind in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"):
-        for item in api.items(f"{_WEBHOOKS}/{kind}"):
-            bundle = _bundle(api, item)
-            webhooks = [w for w in item.get("webhooks") or () if bundle and w["clientConfig"].get("caBundle") != bundle]
-            if webhooks:
-                patch = [{"name": w["name"], "clientConfig": {"caBundle": bundle}} for w in webhooks]
-                api.merge_by_name(f"{_WEBHOOKS}/{kind}/{item['metadata']['name']}", {"webhooks": patch})
-    # Their bodies are large: look at the annotations first.
-    for item in api.items(_CRDS, metadata_only=True):
+class Injector:
+    """Writes bundles; remembers which CRDs have theirs, for their bodies are large."""
+
+    def __init__(self) -> None:
+        self._done: dict[str, tuple[int, str]] = {}
+
+    def act(self, api: Api) -> None:
+        """One look at everything that may be annotated."""
+        for kind in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"):
+            each(api.items(f"{_WEBHOOKS}/{kind}"), partial(self._configuration, api, kind))
+        each(api.items(_CRDS), partial(self._definition, api))
+
+    def _configuration(self, api: Api, kind: str, item: Body) -> None:
         bundle = _bundle(api, item)
-        if bundle:
-            _inject_conversion(api, f"{_CRDS}/{item['metadata']['name']}", bundle)
+        webhooks = [w for w in item.get("webhooks") or () if bundle and w["clientConfig"].get("caBundle") != bundle]
+        if webhooks:
+            patch = [{"name": w["name"], "clientConfig": {"caBundle": bundle}} for w in webhooks]
+            api.merge_by_name(f"{_WEBHOOKS}/{kind}/{item['metadata']['name']}", {"webhooks": patch})
 
-
-def _inject_conversion(api: Api, path: str, bundle: str) -> None:
-    crd = api.get(path) or {}
-    conversion = (crd.get("spec") or {}).get("conversion") or {}
-    client = (conversion.get("webhook") or {}).get("clientConfig") or {}
-    if conversion.get("strategy") == "Webhook" and client.get("caBundle") != bundle:
-        api.merge(path, {"spec": {"conversion": {"webhook": {"clientConfig": {"caBundle": bundle}}}}})
+    def _definition(self, api: Api, item: Body) -> None:
+        bundle = _bundle(api, item)
+        path, state = f"{_CRDS}/{item['metadata']['name']}", (item["metadata"].get("generation", 0), bundle or "")
+        if not bundle or self._done.get(path) == state:
+            return
+        conversion = ((api.whole(path) or {}).get("spec") or {}).get("conversion") or {}
+        client = (conversion.get("webhook") or {}).get("clientConfig") or {}
+        if conversion.get("strategy") == "Webhook" and client.get("caBundle") != bundle:
+            api.merge(path, {"spec": {"conversion": {"webhook": {"clientConfig": {"caBundle": bundle}}}}})
+        self._done[path] = state
 
 
 def _bundle(api: Api, item: Body) -> str | None:

@@ -7,8 +7,10 @@ import http.client
 import json
 import ssl
 import tempfile
+import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import yaml
@@ -16,14 +18,14 @@ import yaml
 from mlops.rehearsal.site.api import ApiError
 
 Body = dict[str, Any]
-_TIMEOUT_SECONDS = 10.0
+_Item = TypeVar("_Item")
+_TIMEOUT_SECONDS = 60.0
 _MERGE = "application/merge-patch+json"
 _STRATEGIC = "application/strategic-merge-patch+json"
-_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 class Api:
-    """Reads and writes objects; for one thread.
+    """Reads and writes objects; each thread has a connection of its own.
 
     Args:
         kubeconfig: file with embedded certificates; its current context counts.
@@ -42,7 +44,7 @@ class Api:
             pair.write(base64.b64decode(user["client-certificate-data"]) + b"\n" + base64.b64decode(user["client-key-data"]))
             pair.flush()
             self._context.load_cert_chain(pair.name)
-        self._connection: http.client.HTTPSConnection | None = None
+        self._mine = threading.local()
 
     def get(self, path: str) -> Body | None:
         """An object or a list; None when there is none (or its kind is not served yet)."""
@@ -53,11 +55,10 @@ class Api:
                 return None
             raise
 
-    def items(self, path: str, *, metadata_only: bool = False) -> list[Body]:
+    def items(self, path: str) -> list[Body]:
         """Objects of a collection, from the API server's cache; none when the kind is not served yet."""
         try:
-            accept = _METADATA_ONLY if metadata_only else "application/json"
-            items = self._request("GET", f"{path}{'&' if '?' in path else '?'}resourceVersion=0", accept=accept)["items"]
+            items = self._request("GET", f"{path}{'&' if '?' in path else '?'}resourceVersion=0")["items"]
         except ApiError as error:
             if error.code == http.HTTPStatus.NOT_FOUND:
                 return []
@@ -76,43 +77,76 @@ class Api:
         """Patch an object of a built-in kind; entries of lists with names are merged."""
         return self._request("PATCH", path, patch, content_type=_STRATEGIC)
 
-    def _request(
-        self,
-        method: str,
-        path: str,
-        body: Body | None = None,
-        *,
-        content_type: str = "application/json",
-        accept: str = "application/json",
-    ) -> Body:
+    def whole(self, path: str) -> Body | None:
+        """An object as the API server has it now; :meth:`get` may know less of it."""
+        return Api.get(self, path)
+
+    def delete(self, path: str) -> None:
+        """Delete an object; one that is gone is no error."""
+        try:
+            self._request("DELETE", path)
+        except ApiError as error:
+            if error.code != http.HTTPStatus.NOT_FOUND:
+                raise
+
+    def note_reads(self) -> None:
+        """Begin to note what is read, for :meth:`changed`."""
+
+    def changed(self, controller: str) -> bool:
+        """Whether anything has changed that the controller read when it acted last; always, when nothing is noted."""
+        del controller
+        return True
+
+    def acted(self, controller: str) -> None:
+        """Keep what was read since :meth:`note_reads` as what the controller acted upon."""
+
+    def connect(self, timeout: float | None = _TIMEOUT_SECONDS) -> http.client.HTTPSConnection:
+        """A connection of its own to the API server."""
+        return http.client.HTTPSConnection(*self.address, context=self._context, timeout=timeout)
+
+    def _request(self, method: str, path: str, body: Body | None = None, *, content_type: str = "application/json") -> Body:
         """One request, on the kept connection.
 
         Raises:
             ApiError: a status of 400 or above.
             OSError: no connection.
         """
-        if self._connection is None:
-            self._connection = http.client.HTTPSConnection(*self.address, context=self._context, timeout=_TIMEOUT_SECONDS)
+        data = None if body is None else json.dumps(body)
+        headers = {"Content-Type": content_type, "Accept": "application/json"}
+        kept: http.client.HTTPSConnection | None = getattr(self._mine, "connection", None)
+        connection, self._mine.connection = kept or self.connect(), None
         try:
-            data = None if body is None else json.dumps(body)
-            self._connection.request(method, path, data, {"Content-Type": content_type, "Accept": accept})
-            answer = self._connection.getresponse()
+            connection.request(method, path, data, headers)
+            answer = connection.getresponse()
             text = answer.read()
-        except http.client.HTTPException as error:
-            self._close()
+        except (http.client.HTTPException, OSError) as error:
+            connection.close()
+            if kept is not None and isinstance(error, ConnectionError):  # it was closed while nobody used it
+                return self._request(method, path, body, content_type=content_type)
+            if isinstance(error, OSError):
+                raise
             raise ConnectionError(f"{method} {path}: {type(error).__name__}") from error
-        except OSError:
-            self._close()
-            raise
+        self._mine.connection = connection
         if answer.status >= http.HTTPStatus.BAD_REQUEST:
             raise ApiError(answer.status, text.decode(errors="replace"))
         found = json.loads(text)
         return found if isinstance(found, dict) else {}
 
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+
+def each(items: Iterable[_Item], act: Callable[[_Item], None]) -> None:
+    """Act upon every item, also when it fails for some.
+
+    Raises:
+        ApiError: the first that was met.
+    """
+    failures: list[ApiError] = []
+    for item in items:
+        try:
+            act(item)
+        except ApiError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
 
 
 def _named(entries: list[Body], name: str) -> Body:

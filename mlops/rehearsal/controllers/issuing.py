@@ -9,10 +9,11 @@ import base64
 import datetime as dt
 import re
 from dataclasses import dataclass
+from functools import partial
 
 from cryptography import x509
 
-from mlops.rehearsal.controllers.client import Api, Body
+from mlops.rehearsal.controllers.client import Api, Body, each
 from mlops.rehearsal.controllers.signing import DEFAULT_LIFE, Authority, UnusableAuthorityError, new_key
 
 _ROOT = "/apis/cert-manager.io/v1"
@@ -32,10 +33,12 @@ class _Ready:
 def act(api: Api) -> None:
     """One look at all issuers, then at all Certificates."""
     for plural in ("clusterissuers", "issuers"):
-        for issuer in api.items(f"{_ROOT}/{plural}"):
-            _report(api, _path(issuer, plural), issuer, _issuer_ready(api, issuer), {})
-    for certificate in api.items(f"{_ROOT}/certificates"):
-        _certificate(api, certificate)
+        each(api.items(f"{_ROOT}/{plural}"), partial(_issuer, api, plural))
+    each(api.items(f"{_ROOT}/certificates"), partial(_certificate, api))
+
+
+def _issuer(api: Api, plural: str, issuer: Body) -> None:
+    _report(api, _path(issuer, plural), issuer, _issuer_ready(api, issuer), {})
 
 
 def _issuer_ready(api: Api, issuer: Body) -> _Ready:

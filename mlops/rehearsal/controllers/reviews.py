@@ -1,4 +1,4 @@
-"""Answers of cert-manager's webhook: the checks and defaults that matter to the order of writes, with cert-manager's own words."""
+"""Answers of webhooks: what matters to the order of writes. cert-manager's checks and defaults are given with its own words."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _ISSUER_TYPES = ("acme", "ca", "selfSigned", "vault", "venafi")
 
 
 def answer(review: Body, decide: Review) -> dict[str, Any]:
-    """The AdmissionReview that answers another one.
+    """The AdmissionReview or ConversionReview that answers another one.
 
     Args:
-        review: AdmissionReview, version v1, with a request.
+        review: AdmissionReview or ConversionReview, of any version, with a request; the API server wants the same back.
         decide: gives the response to the request, without uid.
 
     Raises:
@@ -25,7 +25,19 @@ def answer(review: Body, decide: Review) -> dict[str, Any]:
     """
     request = review["request"]
     response = {"uid": request["uid"], **decide(request)}
-    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
+    version, kind = review.get("apiVersion", "admission.k8s.io/v1"), review.get("kind", "AdmissionReview")
+    return {"apiVersion": version, "kind": kind, "response": response}
+
+
+def allow(_: Body) -> dict[str, Any]:
+    """Let everything pass unchanged."""
+    return {"allowed": True}
+
+
+def convert(request: Body) -> dict[str, Any]:
+    """Convert objects between versions whose fields are the same."""
+    converted = [{**item, "apiVersion": request["desiredAPIVersion"]} for item in request["objects"]]
+    return {"result": {"status": "Success"}, "convertedObjects": converted}
 
 
 def validate(request: Body) -> dict[str, Any]:

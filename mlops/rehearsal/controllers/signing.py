@@ -57,7 +57,7 @@ class Authority:
     def new(cls, name: str, key: Key | None = None) -> Authority:
         """A self-signed one, with a key of its own when none is given."""
         key = key or ec.generate_private_key(ec.SECP384R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        subject = _subject(name)
         return cls([_signed(subject, key, subject, key, life=dt.timedelta(days=365), authority=True, names=())], key)
 
     @classmethod
@@ -127,7 +127,7 @@ class Authority:
             pkcs8: encoding of the key, else the algorithm's own one.
         """
         key = key or ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else [])
+        subject = _subject(common_name)
         leaf = _signed(subject, key, self.chain[0].subject, self._key, life=life, authority=authority, names=names)
         above = [c for c in self.chain if c.subject != c.issuer]
         return Issued("".join(map(pem, [leaf, *above])), key_pem(key, pkcs8=pkcs8), self.root, leaf)
@@ -161,6 +161,10 @@ def key_pem(key: Key, *, pkcs8: bool = False) -> str:
     own = not pkcs8 and not isinstance(key, ed25519.Ed25519PrivateKey)
     form = serialization.PrivateFormat.TraditionalOpenSSL if own else serialization.PrivateFormat.PKCS8
     return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+
+
+def _subject(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else [])
 
 
 def _public(holder: Key | x509.Certificate) -> bytes:

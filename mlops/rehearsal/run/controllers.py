@@ -58,6 +58,8 @@ class StandInControllers:
                     "mlops.rehearsal.controllers",
                     "--kubeconfig",
                     str(kubeconfig),
+                    f"--seed={self._site.spec.seed}",
+                    f"--delay-scale={self._site.spec.delay_scale}",
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

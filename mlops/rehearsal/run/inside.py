@@ -16,7 +16,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mlops.bundles import Kustomize, Places, default_cache, load_bundle
 from mlops.errors import Problem, UserError
 from mlops.rehearsal.run import checks
 from mlops.rehearsal.run.audit import parse, summarise
@@ -24,7 +23,6 @@ from mlops.rehearsal.run.controllers import StandInControllers
 from mlops.rehearsal.run.display import Display, make_console
 from mlops.rehearsal.run.engine import Engine, Operation
 from mlops.rehearsal.run.enter import write_enter_script
-from mlops.rehearsal.run.peer import kubectl_loop
 from mlops.rehearsal.run.plan import Plan
 from mlops.rehearsal.run.report import Report, figures, judge, print_report
 from mlops.rehearsal.site.inner import InterruptedBySignal, raise_on_signals
@@ -69,8 +67,6 @@ class Rehearsal:
                     if not self.plan.keep:
                         left_behind = self._destroy()
                 self._summarise_audit()
-                if self.plan.compare and not self.plan.keep:
-                    self._compare()
                 judge(self.report, left_behind=left_behind)
                 print_report(self.report, self.console)
                 self.plan.report_file.write_text(json.dumps(figures(self.report), indent=1), encoding="utf-8")
@@ -108,7 +104,8 @@ class Rehearsal:
 
     def _destroy(self) -> list[str]:
         up = self.report.operations["up"]
-        before = checks.objects_of(up)
+        kept = checks.retained(self.engine)
+        before = [item for item in checks.objects_of(up) if item not in kept]
         totals = {name: layer.done for name, layer in up.progress.layers.items()}
         if self._operate("destroy", "destroy", "--yes", "--skip-preview", totals=totals).exit_code != 0:
             return []
@@ -127,23 +124,6 @@ class Rehearsal:
         if self.site.audit_log.exists():
             with self.site.audit_log.open(encoding="utf-8") as lines:
                 self.report.audit = summarise(parse(lines), deployer=DEPLOYER)
-
-    def _compare(self) -> None:
-        """The peer on the cluster that ``destroy`` has left empty."""
-        bundle = load_bundle(
-            "cert-manager",
-            manifests=self.plan.checkout / "manifests",
-            places=Places.from_environment(checkout=self.plan.checkout),
-            cache=default_cache(),
-            kustomize=Kustomize.pinned(),
-        )
-        with self._phase("peer"):
-            self.report.peer = kubectl_loop(
-                bundle.objects,
-                kubectl=self.plan.tools["kubectl"],
-                kubeconfig=self.site.kubeconfig_path(),
-                audit_log=self.site.audit_log,
-            )
 
     def _keep(self) -> None:
         """Waits for the user's Ctrl-C, which is the ordinary end here: the exit code stays the verdict's."""

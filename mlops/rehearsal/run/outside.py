@@ -53,9 +53,7 @@ _KEPT_LOGS = 5
 _SIGNALLED = 128
 
 
-def rehearse(
-    name: str, *, checkout: Path, keep: bool, delay_scale: float, compare: bool = False, report_file: Path | None = None
-) -> int:
+def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float, report_file: Path | None = None) -> int:
     """Rehearses a site and prints what came of it.
 
     Args:
@@ -63,7 +61,6 @@ def rehearse(
         checkout: folder with the program.
         keep: leave the throw-away site up after the second ``up``, until interrupted.
         delay_scale: factor on the start delays of simulated pods; 0 starts them at once.
-        compare: run ``kubectl apply`` in a loop afterwards, for comparison.
         report_file: where to copy the report's figures as JSON.
 
     Returns:
@@ -107,7 +104,6 @@ def rehearse(
             keep=keep,
             preparation=phases,
             console=console,
-            compare=compare,
         )
         code = run_in_frame([sys.executable, "-m", "mlops.rehearsal.run.inside", str(plan.file)], run)
         if report_file is not None and plan.report_file.exists():
@@ -129,7 +125,6 @@ def make_plan(
     keep: bool,
     preparation: Mapping[str, float],
     console: Console,
-    compare: bool = False,
 ) -> Plan:
     """Derives the site file, fills the engine's folder and writes the plan: all that the inside of the frame needs.
 
@@ -144,7 +139,6 @@ def make_plan(
         keep: leave the throw-away site up.
         preparation: phase name to seconds so far.
         console: where to say what differs and what stands in.
-        compare: run the peer afterwards.
     """
     if site.hosts is None:
         message = f"site {site.name} has no hosts"
@@ -171,7 +165,6 @@ def make_plan(
         keep=keep,
         on_destroy=site.hosts.on_destroy,
         preparation=preparation,
-        compare=compare,
     )
     site_spec(site, derived, delay_scale=delay_scale).save(plan.spec_file)
     plan.save()

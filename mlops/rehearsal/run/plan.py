@@ -30,7 +30,6 @@ class Plan:
         keep: leave the site up after the second ``up`` until interrupted.
         on_destroy: what the settings say that destroy does to hosts.
         preparation: phase name to seconds, of what was done outside.
-        compare: run the peer on the same cluster after ``destroy`` (:mod:`mlops.rehearsal.run.peer`).
     """
 
     stack: str
@@ -45,7 +44,6 @@ class Plan:
     keep: bool
     on_destroy: str
     preparation: Mapping[str, float]
-    compare: bool = False
 
     @property
     def report_file(self) -> Path:

@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +16,6 @@ from mlops.rehearsal.run.audit import AuditSummary, Write
 from mlops.rehearsal.run.display import step_name
 from mlops.rehearsal.run.engine import Operation
 from mlops.rehearsal.run.events import OTHER_LAYER, layer_of
-from mlops.rehearsal.run.peer import PeerResult
 
 _SHOWN_FAULTS = 20
 _SHOWN_STEPS = 5
@@ -37,7 +36,6 @@ class Report:
         operations: the engine's runs, by name.
         audit: writes until the end of the second ``up``.
         faults: what was not as it must be; empty when the rehearsal has passed.
-        peer: what ``kubectl apply`` in a loop needed for the same objects, where it was asked for.
     """
 
     site: str
@@ -45,7 +43,6 @@ class Report:
     operations: dict[str, Operation] = field(default_factory=dict)
     audit: AuditSummary = field(default_factory=AuditSummary)
     faults: list[str] = field(default_factory=list)
-    peer: PeerResult | None = None
 
 
 def layer_of_write(write: Write, objects: Mapping[tuple[str, str], str]) -> str:
@@ -89,7 +86,6 @@ def figures(report: Report) -> dict[str, object]:
         "refused": len(report.audit.refused),
         "gateRefusals": report.audit.gate_refusals.total(),
         "faults": report.faults,
-        "peer": None if report.peer is None else asdict(report.peer),
     }
 
 

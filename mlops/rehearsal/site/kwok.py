@@ -12,8 +12,14 @@ SHORTEST_MS = 2_000
 LONGEST_MS = 20_000
 # An annotation on a pod that sets its delay, e.g. "1500ms".
 DELAY_ANNOTATION = "rehearsal.onprem-mlops/start-delay"
+# Says of a pod that the volumes and values it names are there: a kubelet sees for itself, here a stand-in looks and writes it.
+VOLUMES_ANNOTATION = "rehearsal.onprem-mlops/volumes"
+# "later" on a pod that runs before it is Ready, "now" once it is.
+READY_ANNOTATION = "rehearsal.onprem-mlops/ready"
 # How long a Job's pod runs.
 JOB_MS = 1_000
+
+_MODULUS = 2**31 - 1
 
 _NODE_CONDITIONS = """\
 {{ $now := Now }}
@@ -34,8 +40,13 @@ _POD_RUNNING = """\
 phase: Running
 startTime: {{ $now | Quote }}
 conditions:
-{{ range $type := list "PodReadyToStartContainers" "Initialized" "ContainersReady" "Ready" }}
+{{ $ready := "True" }}
+{{ if eq (or (index (or .metadata.annotations (dict)) "READY_ANNOTATION") "") "later" }}{{ $ready = "False" }}{{ end }}
+{{ range $type := list "PodReadyToStartContainers" "Initialized" }}
 - {type: {{ $type }}, status: "True", lastTransitionTime: {{ $now | Quote }}}
+{{ end }}
+{{ range $type := list "ContainersReady" "Ready" }}
+- {type: {{ $type }}, status: {{ $ready | Quote }}, lastTransitionTime: {{ $now | Quote }}}
 {{ end }}
 {{ range .spec.readinessGates }}
 - {type: {{ .conditionType | Quote }}, status: "True", lastTransitionTime: {{ $now | Quote }}}
@@ -76,7 +87,28 @@ hostIPs: [{ip: {{ index . 0 | Quote }}}]
 podIP: {{ index . 0 | Quote }}
 podIPs: [{ip: {{ index . 0 | Quote }}}]
 {{ end }}
+""".replace("READY_ANNOTATION", READY_ANNOTATION)
+
+_POD_READY = """\
+{{ $now := Now }}
+conditions:
+{{ range $type := list "ContainersReady" "Ready" }}
+- {type: {{ $type }}, status: "True", lastTransitionTime: {{ $now | Quote }}}
+{{ end }}
 """
+
+# Whether a pod names something that has to be there before its containers start, and nobody has looked yet. Every pod mounts
+# kube-root-ca.crt, which the controller-manager makes with the namespace.
+_WAITS = f"""\
+if .metadata.annotations["{VOLUMES_ANNOTATION}"] == null and ([
+  (.spec.volumes // [])[] | (., (.projected.sources // [])[]) | (.secret, .configMap)
+  | select(. != null) | select((.optional | not) and .name != "kube-root-ca.crt")
+] + [
+  ((.spec.containers // []) + (.spec.initContainers // []))[]
+  | (((.env // [])[] | .valueFrom | select(. != null) | (.secretKeyRef, .configMapKeyRef)),
+     ((.envFrom // [])[] | (.secretRef, .configMapRef)))
+  | select(. != null) | select(.optional | not)
+] | length > 0) then "waits" else "starts" end"""
 
 _POD_COMPLETE = """\
 {{ $now := Now }}
@@ -121,9 +153,25 @@ def configuration(*, seed: str, delay_scale: float) -> str:
         _stage(
             "pod-ready",
             "Pod",
-            [_gone(deleted=False), _phase("Pending"), _ready("NotIn")],
+            [
+                _gone(deleted=False),
+                _phase("Pending"),
+                _ready("NotIn"),
+                {"key": _WAITS, "operator": "In", "values": ["starts"]},
+            ],
             {"statusTemplate": _POD_RUNNING},
             delay={"durationMilliseconds": 0, "durationFrom": {"expressionFrom": delay_expression(seed, delay_scale)}},
+        ),
+        _stage(
+            "pod-ready-later",
+            "Pod",
+            [
+                _gone(deleted=False),
+                _phase("Running"),
+                _ready("NotIn"),
+                {"key": f".metadata.annotations[{json.dumps(READY_ANNOTATION)}]", "operator": "In", "values": ["now"]},
+            ],
+            {"statusTemplate": _POD_READY},
         ),
         _stage(
             "pod-complete",
@@ -142,19 +190,51 @@ def configuration(*, seed: str, delay_scale: float) -> str:
 
 
 def delay_expression(seed: str, scale: float) -> str:
-    """The jq expression that gives a pod's start delay.
+    """The jq expression that gives a pod's start delay; :func:`start_delay_seconds` gives the same.
 
     A hash of seed, namespace and owner (a pod's own name is random), so that the same workload starts equally late in every
-    run: kwok's own jitter comes from a generator that cannot be seeded. A linear congruential step per code point, then one mixing
-    round, because similar names would otherwise lie close together.
+    run: kwok's own jitter comes from a generator that cannot be seeded. Of a ReplicaSet's name the last part is left out, which
+    is made from the pod template.
     """
-    low, span = int(SHORTEST_MS * scale), int((LONGEST_MS - SHORTEST_MS) * scale)
-    owner = '(.metadata.ownerReferences[0].name // .metadata.generateName // .metadata.name // "")'
+    low, span = _range(scale)
+    name = '(if .kind == "ReplicaSet" then (.name | split("-")[:-1] | join("-")) else .name end)'
+    owner = f'(((.metadata.ownerReferences // [])[0] // empty | {name}) // .metadata.generateName // .metadata.name // "")'
     text = f'({json.dumps(seed + "/")} + (.metadata.namespace // "") + "/" + {owner})'
-    step = "reduce explode[] as $c (7; (. * 1103515 + $c * 12345 + 1013) % 2147483647)"
-    mixed = "((. * 48271) % 2147483647)"
-    hashed = f'(({text} | {step} | {mixed} | . % {max(span, 1)} + {low} | tostring) + "ms")'
+    step = f"reduce explode[] as $c (7; (. * 1103515 + $c * 12345 + 1013) % {_MODULUS})"
+    mixed = f"((. * 48271) % {_MODULUS})"
+    hashed = f'(({text} | {step} | {mixed} | . % {span} + {low} | tostring) + "ms")'
     return f"(.metadata.annotations[{json.dumps(DELAY_ANNOTATION)}] // {hashed})"
+
+
+def start_delay_seconds(seed: str, namespace: str, owner_kind: str, owner_name: str, scale: float) -> float:
+    """How long a workload's pods take to start once their volumes are there, as kwok plays it.
+
+    Args:
+        seed: seed of the site.
+        namespace: namespace of the workload.
+        owner_kind: kind of the workload, or of what owns its pods (``ReplicaSet``).
+        owner_name: its name.
+        scale: factor on the delays.
+    """
+    low, span = _range(scale)
+    name = owner_name.rpartition("-")[0] if owner_kind == "ReplicaSet" else owner_name
+    return (spread(f"{seed}/{namespace}/{name}") % span + low) / 1000
+
+
+def spread(text: str) -> int:
+    """A hash of a text that kwok's jq can work out as well.
+
+    A linear congruential step per code point, then one mixing round, because similar names would otherwise lie close together.
+    """
+    state = 7
+    for character in text:
+        state = (state * 1103515 + ord(character) * 12345 + 1013) % _MODULUS
+    return state * 48271 % _MODULUS
+
+
+def _range(scale: float) -> tuple[int, int]:
+    """Shortest delay and width of the range of delays, milliseconds."""
+    return int(SHORTEST_MS * scale), max(int((LONGEST_MS - SHORTEST_MS) * scale), 1)
 
 
 def _stage(

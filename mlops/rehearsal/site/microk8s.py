@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from mlops.rehearsal.site.addons import enable_dns
+from mlops.rehearsal.site.addons import enable
 from mlops.rehearsal.site.controlplane import PORT, ControlPlane
 from mlops.rehearsal.site.daemon import Call, Execute, Reply
 from mlops.rehearsal.site.host import Host
@@ -100,8 +100,7 @@ class MicroK8s:
             self._control_plane.create(spec, authority, launch.names)
             self._control_plane.add_node(spec, version)
             node.member = True
-            if "dns" in launch.addons:
-                enable_dns(self._control_plane.client(), self._spec.service_cidr)
+            enable(launch.addons, self._control_plane.client(), self._spec.service_cidr)
         self._nodes[host] = node
 
     def remove(self, host: str) -> None:

@@ -27,11 +27,17 @@ class MemoryApi(Api):
     def get(self, path: str) -> Body | None:
         return copy.deepcopy(self.objects.get(path))
 
-    def items(self, path: str, *, metadata_only: bool = False) -> list[Body]:
-        del metadata_only  # the whole objects will do
+    def items(self, path: str) -> list[Body]:
         root, _, plural = path.partition("?")[0].rpartition("/")
         found = [o for p, o in sorted(self.objects.items()) if p.startswith(root) and p.split("/")[-2] == plural]
         return copy.deepcopy(found)
+
+    def whole(self, path: str) -> Body | None:
+        return self.get(path)
+
+    def delete(self, path: str) -> None:
+        self.writes.append(f"delete {path}")
+        self.objects.pop(path, None)
 
     def create(self, path: str, body: Body) -> Body:
         where = f"{path}/{body['metadata']['name']}"

@@ -8,7 +8,8 @@ import datetime as dt
 import pytest
 from cryptography import x509
 
-from mlops.rehearsal.controllers import cainjector, issuing
+from mlops.rehearsal.controllers import issuing
+from mlops.rehearsal.controllers.cainjector import Injector
 from mlops.rehearsal.controllers.client import Body
 from mlops.rehearsal.controllers.signing import Authority
 from tests.rehearsal.controllers.memory_api import MemoryApi
@@ -166,13 +167,13 @@ def bundles(api: MemoryApi) -> list[str | None]:
 def test_injection_from_a_secret_that_allows_it() -> None:
     api = MemoryApi()
     webhook(api, "inject-ca-from-secret", "n/s")
-    cainjector.act(api)
+    Injector().act(api)
     api.put(SECRETS.format("n", "s"), {"data": {"ca.crt": "QUE="}})
-    cainjector.act(api)
+    Injector().act(api)
     assert bundles(api) == [None, None]
     api.objects[SECRETS.format("n", "s")]["metadata"]["annotations"] = {"cert-manager.io/allow-direct-injection": "true"}
-    cainjector.act(api)
-    cainjector.act(api)
+    Injector().act(api)
+    Injector().act(api)
     assert bundles(api) == ["QUE=", "QUE="]
     assert api.objects[WEBHOOK]["webhooks"][0]["clientConfig"]["service"] == {"name": "s"}
     assert api.writes == [f"patch {WEBHOOK}"]
@@ -182,13 +183,13 @@ def test_injection_from_a_certificate_and_from_the_api_server() -> None:
     api = MemoryApi()
     webhook(api, "inject-ca-from", "n/c")
     api.put(CERTIFICATE, {"spec": {"secretName": "tls"}})
-    cainjector.act(api)
+    Injector().act(api)
     assert bundles(api) == [None, None]
     api.put(SECRETS.format("n", "tls"), {"data": {"ca.crt": "Qg=="}})
-    cainjector.act(api)
+    Injector().act(api)
     assert bundles(api) == ["Qg==", "Qg=="]
     webhook(api, "inject-apiserver-ca", "true")
-    cainjector.act(api)
+    Injector().act(api)
     assert bundles(api) == [base64.b64encode(api.authority.encode()).decode()] * 2
 
 
@@ -198,5 +199,5 @@ def test_injection_into_a_conversion_webhook() -> None:
     annotations = {"cert-manager.io/inject-apiserver-ca": "true"}
     conversion = {"strategy": "Webhook", "webhook": {"clientConfig": {"service": {"name": "s"}}}}
     api.put(path, {"metadata": {"annotations": annotations}, "spec": {"conversion": conversion}})
-    cainjector.act(api)
+    Injector().act(api)
     assert api.objects[path]["spec"]["conversion"]["webhook"]["clientConfig"]["caBundle"]

@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
 
+from tests.rehearsal.controllers.own_namespaces import result_of
+
 pytestmark = pytest.mark.site
-REPOSITORY = Path(__file__).resolve().parents[3]
-OUR_NAMESPACES = ["-n", "-m", "-p", "-f", "--kill-child", "--mount-proc"]
 
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     scratch = tmp_path_factory.mktemp("cluster")
-    mapped = [] if os.geteuid() == 0 else ["-U", "--map-root-user"]
-    # nothing may outlive the test, however it ends
-    argv = [
-        "setpriv",
-        "--pdeathsig",
-        "KILL",
-        "unshare",
-        *mapped,
-        *OUR_NAMESPACES,
-        sys.executable,
-        "-m",
-        "tests.rehearsal.controllers.inside_cluster",
-        str(scratch),
-    ]
-    done = subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=300)
-    log = scratch / "controllers.log"
-    assert done.returncode == 0, f"{done.stderr}\n{log.read_text() if log.exists() else ''}"
-    content: dict[str, Any] = json.loads((scratch / "result.json").read_text())
-    return content
+    return result_of("tests.rehearsal.controllers.inside_cluster", scratch, log=scratch / "controllers.log")
 
 
 def test_the_order_and_its_gates_let_no_write_be_refused(result: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from mlops.rehearsal.controllers import reviews
-from mlops.rehearsal.controllers.loop import Loop
+from mlops.rehearsal.controllers.loop import AGAIN_SECONDS, Loop
 from mlops.rehearsal.controllers.responder import Responder
 from mlops.rehearsal.controllers.table import CERT_MANAGER_WEBHOOK, Controller
 from mlops.rehearsal.controllers.webhook_backend import WebhookBackend
@@ -94,23 +94,25 @@ def responder() -> Iterator[Responder]:
 @pytest.fixture
 def api() -> MemoryApi:
     api = MemoryApi()
-    api.put(SERVICE, {"spec": {"clusterIP": "127.0.0.1"}})
+    api.put(SERVICE, {"spec": {"clusterIP": "127.0.0.1", "ports": [{"name": "https", "port": 443}]}})
     return api
 
 
-def available(api: MemoryApi, *, status: str = "True") -> None:
-    api.put(DEPLOYMENT, {"status": {"conditions": [{"type": "Available", "status": status}]}})
+def available(api: MemoryApi, *, replicas: int = 1) -> None:
+    api.put(DEPLOYMENT, {"status": {"availableReplicas": replicas}})
 
 
-def endpoint(api: MemoryApi, *, ready: bool) -> None:
-    api.put(SLICE, {"endpoints": [{"conditions": {"ready": ready}}]})
+def endpoint(api: MemoryApi, *, ready: bool = True, port: str = "https") -> None:
+    metadata = {"labels": {"kubernetes.io/service-name": "cert-manager-webhook"}}
+    api.put(SLICE, {"metadata": metadata, "ports": [{"name": port}], "endpoints": [{"conditions": {"ready": ready}}]})
 
 
 def make_loop(api: MemoryApi, responder: Responder) -> tuple[Loop, Clock]:
     clock, backend = Clock(), WebhookBackend(CERT_MANAGER_WEBHOOK)
     entry = CERT_MANAGER_WEBHOOK
-    controller = Controller("webhook", entry.namespace, entry.service, 2.0, backend.act)
-    return Loop(api, responder, [backend], [controller], delay_scale=0.5, clock=clock), clock
+    controller = Controller("webhook", backend.act, entry.namespace, entry.workload)
+    scale = 1 / controller.delay_seconds("", 1)  # so that it acts after a second
+    return Loop(api, {443: responder}, [backend], [controller], delay_scale=scale, clock=clock), clock
 
 
 def connect(responder: Responder) -> socket.socket:
@@ -141,7 +143,7 @@ def test_it_answers_only_while_a_pod_is_ready_and_its_ca_is_made(api: MemoryApi,
     loop, clock = make_loop(api, responder)
     loop.turn()
     assert refused(responder)
-    endpoint(api, ready=True)
+    endpoint(api)
     available(api)
     loop.turn()  # Available, but not started yet
     assert refused(responder)
@@ -150,14 +152,18 @@ def test_it_answers_only_while_a_pod_is_ready_and_its_ca_is_made(api: MemoryApi,
     loop.turn()
     status, answer = call(api, responder)
     assert (status, answer["response"]["allowed"]) == (200, False)
-    endpoint(api, ready=False)
+    for state in ({"ready": False}, {"port": "metrics"}):
+        endpoint(api, **state)
+        loop.turn()
+        assert refused(responder)
+    endpoint(api)
     loop.turn()
-    assert refused(responder)
+    assert call(api, responder)[0] == 200
 
 
 def test_the_ca_is_kept_over_a_restart_and_made_anew_when_it_is_gone(api: MemoryApi, responder: Responder) -> None:
     available(api)
-    endpoint(api, ready=True)
+    endpoint(api)
     seen = set()
     for _ in range(2):
         loop, clock = make_loop(api, responder)
@@ -177,7 +183,7 @@ def test_a_deployment_that_is_not_available_any_more_starts_its_delay_again(api:
     available(api)
     loop.turn()
     clock.now += 0.9
-    available(api, status="False")
+    available(api, replicas=0)
     loop.turn()
     available(api)
     clock.now += 0.9
@@ -190,7 +196,7 @@ def test_a_deployment_that_is_not_available_any_more_starts_its_delay_again(api:
 )
 def test_nonsense_is_answered_as_such(path: str, body: object, status: int, api: MemoryApi, responder: Responder) -> None:
     available(api)
-    endpoint(api, ready=True)
+    endpoint(api)
     loop, clock = make_loop(api, responder)
     loop.turn()
     clock.now += 2
@@ -210,7 +216,7 @@ def test_the_service_kubernetes_is_relayed(api: MemoryApi) -> None:
         thread.start()
         with Responder(("127.0.0.1", 0), ("127.0.0.1", server.getsockname()[1])) as responder:
             responder.run_in_background()
-            api.put("/api/v1/namespaces/default/services/kubernetes", {"spec": {"clusterIP": "127.0.0.1"}})
+            api.put("/api/v1/namespaces/default/services/kubernetes", {"spec": {"clusterIP": "127.0.0.1", "ports": []}})
             make_loop(api, responder)[0].turn()
             with connect(responder) as client:
                 client.sendall(b"hello")
@@ -228,11 +234,11 @@ def test_a_failing_controller_does_not_stop_the_others(
     acted: list[object] = []
     available(api)
     entries = [
-        Controller("bad", "cert-manager", "cert-manager-webhook", 0, fails),
-        Controller("good", "cert-manager", "cert-manager-webhook", 0, acted.append),
+        Controller("bad", fails, "cert-manager", "cert-manager-webhook", delayed=False),
+        Controller("good", acted.append, "cert-manager", "cert-manager-webhook", delayed=False),
     ]
-    loop = Loop(api, responder, [], entries)
-    loop.turn()
+    loop = Loop(api, {443: responder}, [], entries)
+    assert loop.turn() == AGAIN_SECONDS
     loop.turn()
     assert len(acted) == 2
     assert [record.getMessage() for record in caplog.records] == ["bad: 409: conflict"]

@@ -241,7 +241,7 @@ def test_an_engine_killed_among_kubernetes_objects(
         killed = running.text
     operator.end_leftovers()
     assert "failed" not in killed, killed
-    assert "certificates/Deployment/cert-manager/cert-manager-webhook" in operator.checkpoint()["pending"], killed
+    assert "cert-manager/Deployment/cert-manager/cert-manager-webhook" in operator.checkpoint()["pending"], killed
     assert [len(site.journal("bad5").calls("snap", verb)) for verb in ("install", "watch")] == [1, 1]
     assert len(site.journal("bad2").calls("microk8s", "join")) == 1, "what the failed join has done is found, and not done again"
     assert operator.run("cancel", "--yes").code == 0

@@ -23,7 +23,7 @@ from mlops.rehearsal.run.report import Report, judge, print_report
 HOSTS = "urn:pulumi:s::onprem-mlops::onprem-mlops:hosts:PreparedHosts$command:remote:Command::hosts-node1-prepare"
 ISSUER = (
     "urn:pulumi:s::onprem-mlops::onprem-mlops:certificates:CertManager$onprem-mlops:bundle:Bundle"
-    "$kubernetes:cert-manager.io/v1:ClusterIssuer::certificates/ClusterIssuer/site-ca"
+    "$kubernetes:cert-manager.io/v1:ClusterIssuer::cert-manager/ClusterIssuer/site-ca"
 )
 STACK = "urn:pulumi:s::onprem-mlops::pulumi:pulumi:Stack::onprem-mlops-s"
 

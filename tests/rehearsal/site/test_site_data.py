@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -69,15 +71,68 @@ def test_stages_of_kwok_are_yaml_with_the_options_it_insists_on() -> None:
         "node-initialize",
         "node-heartbeat",
         "pod-ready",
+        "pod-ready-later",
         "pod-complete",
         "pod-delete",
     ]
 
 
-def test_the_delay_scale_scales_and_zero_means_none() -> None:
-    assert "% 18000 + 2000 " in kwok.delay_expression("s", 1.0)
-    assert "% 9000 + 1000 " in kwok.delay_expression("s", 0.5)
-    assert "% 1 + 0 " in kwok.delay_expression("s", 0)
+def jq(expression: str, pod: dict[str, Any]) -> str:
+    """What jq makes of a pod; kwok's own is written to give the same."""
+    if shutil.which("jq") is None:
+        pytest.skip("jq is not on this machine")
+    done = subprocess.run(["jq", "-r", expression], input=json.dumps(pod), capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("scale", [0, 0.1, 1])
+@pytest.mark.parametrize(
+    ("owner", "workload"),
+    [
+        (("ReplicaSet", "ml-pipeline-ui-5c4d9b"), ("Deployment", "ml-pipeline-ui")),
+        (("StatefulSet", "metacontroller"), ("StatefulSet", "metacontroller")),
+        (("Job", "load-1"), ("Job", "load-1")),
+    ],
+)
+def test_a_workloads_delay_is_known_before_its_pods_are(owner: tuple[str, str], workload: tuple[str, str], scale: float) -> None:
+    pod = {"metadata": {"namespace": "kubeflow", "ownerReferences": [{"kind": owner[0], "name": owner[1]}]}}
+    seconds = kwok.start_delay_seconds('é "s"', "kubeflow", *workload, scale)
+    assert jq(kwok.delay_expression('é "s"', scale), pod) == f"{round(seconds * 1000)}ms"
+    assert 2 * scale <= seconds <= 20 * scale
+
+
+def test_a_pod_without_owner_and_one_with_a_delay_of_its_own() -> None:
+    expression = kwok.delay_expression("s", 1)
+    assert jq(expression, {"metadata": {"name": "p"}}) == f"{round(kwok.start_delay_seconds('s', '', 'Pod', 'p', 1) * 1000)}ms"
+    assert jq(expression, {"metadata": {"annotations": {kwok.DELAY_ANNOTATION: "5ms"}}}) == "5ms"
+
+
+def test_delays_differ_by_seed_and_by_name() -> None:
+    delays = {kwok.start_delay_seconds(seed, "n", "Deployment", f"w{i}", 1) for seed in ("a", "b") for i in range(20)}
+    assert len(delays) == 40
+
+
+@pytest.mark.parametrize(
+    ("spec", "waits"),
+    [
+        ({}, False),
+        ({"volumes": [{"projected": {"sources": [{"configMap": {"name": "kube-root-ca.crt"}}]}}, {"emptyDir": {}}]}, False),
+        ({"volumes": [{"secret": {"secretName": "s", "optional": True}}]}, False),
+        ({"containers": [{"env": [{"value": "x"}, {"valueFrom": {"fieldRef": {}}}]}]}, False),
+        ({"volumes": [{"secret": {"secretName": "s"}}]}, True),
+        ({"volumes": [{"projected": {"sources": [{"secret": {"name": "s"}}]}}]}, True),
+        ({"containers": [{"envFrom": [{"configMapRef": {"name": "c"}}]}]}, True),
+        ({"initContainers": [{"env": [{"valueFrom": {"secretKeyRef": {"name": "s"}}}]}]}, True),
+    ],
+)
+def test_a_pod_that_names_secrets_waits_until_they_are_said_to_be_there(spec: dict[str, Any], waits: bool) -> None:
+    stages = {
+        stage["metadata"]["name"]: stage for stage in list(yaml.safe_load_all(kwok.configuration(seed="s", delay_scale=1)))[1:]
+    }
+    condition = stages["pod-ready"]["spec"]["selector"]["matchExpressions"][-1]
+    assert (jq(condition["key"], {"metadata": {}, "spec": spec}) in condition["values"]) is not waits
+    told = {"annotations": {kwok.VOLUMES_ANNOTATION: "there"}}
+    assert jq(condition["key"], {"metadata": told, "spec": spec}) in condition["values"]
 
 
 def test_a_server_certificate_is_for_names_and_addresses() -> None:
