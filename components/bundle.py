@@ -6,19 +6,18 @@ would lose those edges. So layers hand in what they want in the cluster, and at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import pulumi
 
 from components.access import ClusterAccess
 from components.definitions import custom_resource_definitions
-from components.emptying import emptying
 from components.fields import Surroundings, sent_of
 from components.gates import gate_hook, needs_of
 from components.manifests import Manifests
+from components.removal import emptying, withdrawal
 from components.retention import DEFINITION, retained
 from mlops.bundles import Bundle as RenderedBundle
 from mlops.ordering import (
@@ -65,6 +64,9 @@ def kubernetes_object(
     return pulumi.CustomResource(f"kubernetes:{token}:{item.kind}", name, dict(properties), opts)
 
 
+_GUARDS = {("admissionregistration.k8s.io", kind) for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")}
+
+
 class Bundle(pulumi.ComponentResource):
     """The objects of one bundle, and what its layer has put beside them."""
 
@@ -96,7 +98,6 @@ class ClusterObjects:
         self._args = args
         self._bundles: list[RenderedBundle] = []
         self._objects: list[tuple[KubeObject, Bundle, str]] = []
-        self._awaited: list[tuple[ObjectRef, Callable[[pulumi.Output[str]], None]]] = []
         self._components: list[tuple[Bundle, int]] = []
 
     def add(self, bundle: RenderedBundle, *, own: Iterable[KubeObject] = (), parent: pulumi.Resource) -> None:
@@ -113,17 +114,6 @@ class ClusterObjects:
         self._components.append((component, len(objects)))
         self._objects += [(item, component, bundle.name) for item in objects]
 
-    def ready(self, ref: ObjectRef) -> pulumi.Output[str]:
-        """The name of an object, known once the object is there and its gates have opened.
-
-        Do not wait for it in ``register_outputs``: when the objects cannot be put in order, it is never known.
-        """
-        output: pulumi.Output[str]
-        resolve: Callable[[pulumi.Output[str]], None]
-        output, resolve = pulumi.deferred_output()
-        self._awaited.append((ref, resolve))
-        return output
-
     def register(self) -> None:
         """Puts the objects in order and registers each as a resource; once, when all layers have added theirs.
 
@@ -133,15 +123,9 @@ class ClusterObjects:
         graph = build_graph([item for item, _, _ in self._objects], overrides=self._args.manifests.overrides(self._bundles))
         graph.require_complete()
         registration = _Registration(self._args, graph, {_ref_in(graph, item): (c, name) for item, c, name in self._objects})
-        resources = registration.register()
-        for ref, resolve in self._awaited:
-            resolve(resources[ref].urn.apply(partial(_name_of, ref)))
+        registration.register()
         for component, count in self._components:
             component.register_outputs({"objects": count})
-
-
-def _name_of(ref: ObjectRef, _: object) -> str:
-    return ref.name
 
 
 def _ref_in(graph: Graph, item: KubeObject) -> ObjectRef:
@@ -159,7 +143,7 @@ class _Registration:
         self._retained = retained(graph) if args.data.on_destroy == "keep" else frozenset()
         self._resources: dict[ObjectRef, pulumi.Resource] = {}
 
-    def register(self) -> Mapping[ObjectRef, pulumi.Resource]:
+    def register(self) -> None:
         groups = {item.ref: (name, group) for name, group in self._definitions() for item in group}
         for item in self._graph.in_order():
             if item.ref in self._resources:
@@ -169,21 +153,24 @@ class _Registration:
                 self._resources |= dict.fromkeys((member.ref for member in group), self._group(name, group))
             else:
                 self._resources[item.ref] = self._object(item)
-        if self._args.data.on_destroy == "remove":
-            self._emptying()
-        return self._resources
+        self._removal()
 
-    def _emptying(self) -> None:
-        """Goes first on destroy, since it depends on everything: on the objects that nothing else depends on, and so on all."""
+    def _removal(self) -> None:
+        """What goes first on destroy, since it depends on everything: on the objects that nothing else depends on, and so on all.
+
+        The engine deletes in waves, by how long the chain of an object's dependencies is: what depends on all is a wave of its own.
+        """
         needed = {ref for item in self._graph.objects for ref in self._graph.dependencies(item.ref)}
-        last = [resource for ref, resource in self._resources.items() if ref not in needed]
-        emptying(
-            "users-objects",
-            self._graph.removal.kinds,
-            self._args.cluster,
-            deadline_seconds=self._args.deadlines.workload_seconds,
-            opts=pulumi.ResourceOptions(depends_on=[self._args.cluster.provider, *dict.fromkeys(last)]),
-        )
+        last = dict.fromkeys(resource for ref, resource in self._resources.items() if ref not in needed)
+        first: list[pulumi.Resource] = [self._args.cluster.provider, *last]
+        seconds = self._args.deadlines.workload_seconds
+        guards = [item.ref for item in self._graph.objects if _is_guard(item)]
+        if guards:
+            opts = pulumi.ResourceOptions(depends_on=first)
+            first = [withdrawal("webhook-configurations", guards, self._args.cluster, deadline_seconds=seconds, opts=opts)]
+        if self._args.data.on_destroy == "remove":
+            opts = pulumi.ResourceOptions(depends_on=first)
+            emptying("users-objects", self._graph.removal.kinds, self._args.cluster, deadline_seconds=seconds, opts=opts)
 
     def _definitions(self) -> Iterator[tuple[str, list[KubeObject]]]:
         """The CRDs that are one resource together: those of a bundle that wait for the same objects, which can close no circle.
@@ -228,7 +215,8 @@ class _Registration:
                 # an update is admitted by the same webhooks as a create
                 hooks=pulumi.ResourceHookBinding(before_create=[*hooks], before_update=[*hooks]) if hooks else None,
                 custom_timeouts=self._timeouts(item),
-                retain_on_delete=True if item.ref in self._retained else None,
+                # webhook configurations are removed by a step that goes before their backends
+                retain_on_delete=True if item.ref in self._retained or _is_guard(item) else None,
             ),
         )
 
@@ -245,6 +233,10 @@ class _Registration:
         else:
             return None
         return pulumi.CustomTimeouts(create=f"{seconds}s", update=f"{seconds}s")
+
+
+def _is_guard(item: KubeObject) -> bool:
+    return (item.group, item.kind) in _GUARDS
 
 
 def _annotations(graph: Graph, item: KubeObject) -> Iterator[tuple[str, str]]:

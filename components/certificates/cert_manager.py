@@ -43,11 +43,9 @@ class CertManager(pulumi.ComponentResource):
     """cert-manager, answering, with a ClusterIssuer that is Ready.
 
     Attributes:
-        cluster_issuer: name of the ClusterIssuer; an output, so that who uses it waits for it.
         outputs: version.
     """
 
-    cluster_issuer: pulumi.Output[str]
     outputs: LayerOutputs
 
     def __init__(self, name: str, args: CertManagerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -72,7 +70,6 @@ class CertManager(pulumi.ComponentResource):
             origin="components.certificates",
         )
         args.objects.add(upstream, own=own, parent=self)
-        self.cluster_issuer = args.objects.ready(own[1].ref)
         self.outputs = LayerOutputs(versions={"cert-manager": _version(upstream.objects)})
         self.register_outputs({"clusterIssuer": CLUSTER_ISSUER})
 

@@ -32,6 +32,9 @@ class Cluster(pulumi.ComponentResource):
             # Otherwise a changed ConfigMap or Secret is replaced, and whatever mounts it restarts twice.
             enable_config_map_mutable=True,
             enable_secret_mutable=True,
+            # Of 700 objects each waited 10 s for its turn on destroy: the provider allows itself 50 requests a second. And it reads
+            # the schemas of all kinds within the timeout (32 s by default) while the API server is putting them together.
+            kube_client_settings=kubernetes.KubeClientSettingsArgs(qps=1000, burst=2000, timeout=120),
             opts=pulumi.ResourceOptions(parent=self, depends_on=after),
         )
         self.access = ClusterAccess(kubeconfig=secret, context=context, provider=provider)

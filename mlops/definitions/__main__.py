@@ -1,8 +1,13 @@
 """`python -m mlops.definitions ACT`: the step that a resource of the engine runs, on this machine.
 
-ACT is ``apply``, ``apply-and-prune``, ``delete`` or ``empty``. Each variable whose name is that of a CRD holds its summary;
-``DEFINITIONS`` names the group, ``DEADLINE_SECONDS`` how long all may take. ``empty`` deletes all objects of the kinds that
-``KINDS`` names. Standard input is ``{"kubeconfig": YAML, "context": name or null}``.
+ACT is one of
+
+- ``apply``, ``apply-and-prune``, ``delete``: a group of CRDs. Each variable whose name is that of a CRD holds its summary;
+  ``DEFINITIONS`` names the group.
+- ``empty``: deletes all objects of the kinds that ``KINDS`` names.
+- ``note``: deletes the objects that an earlier run has noted and ``OBJECTS`` no longer names; ``withdraw``: deletes all it names.
+
+``DEADLINE_SECONDS`` is how long all may take. Standard input is ``{"kubeconfig": YAML, "context": name or null}``.
 
 A group finds its own CRDs in the cluster by a label. So a CRD that has gone over to another group, or whose group has another name
 now, is never taken for one that nobody wants any more.
@@ -91,6 +96,13 @@ def main() -> int:
         if act == "empty":
             for kind in empty(kubectl, os.environ["KINDS"].split()):
                 print(f"{kind}: all objects deleted", file=sys.stderr)
+            return 0
+        if act in {"note", "withdraw"}:
+            objects = os.environ["OBJECTS"].split()
+            noted = os.environ.get(_EARLIER, "").split()
+            kubectl.remove(objects if act == "withdraw" else [name for name in noted if name not in objects])
+            # kept in the state, for the next run
+            print("\n".join(objects))
             return 0
         group = os.environ["DEFINITIONS"]
         if act == "delete":

@@ -117,6 +117,15 @@ class Kubectl:
         if names:
             self._run(["delete", KIND, "--ignore-not-found", "--wait", f"--timeout={self._left():.0f}s", *names])
 
+    def remove(self, objects: Sequence[str]) -> None:
+        """Deletes single cluster-wide objects, e.g. ``ValidatingWebhookConfiguration/some``, and waits until they are gone.
+
+        Raises:
+            KubectlError: refused, or not gone before the deadline.
+        """
+        if objects:
+            self._run(["delete", "--ignore-not-found", "--wait", f"--timeout={self._left():.0f}s", *objects])
+
     def with_objects(self, kinds: Sequence[str]) -> list[str]:
         """Those of the kinds (names of CRDs), in their order, that have objects anywhere."""
         names: dict[tuple[str, str], str] = {}

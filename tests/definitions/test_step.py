@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mlops.definitions import Kubectl, KubectlError, Store
-from mlops.definitions.__main__ import apply, delete, label_of
+from mlops.definitions.__main__ import apply, delete, label_of, main
 
 SECRET = "token: do-not-show"
 KUBECTL = r"""#!{python}
@@ -119,6 +121,27 @@ def test_with_prune_it_is_deleted_and_nothing_else(fake: Fake) -> None:
     assert deleted["arguments"][0] == "delete"
     assert [a for a in deleted["arguments"] if a.endswith("example.org")] == ["old.example.org"]
     assert "--wait" in deleted["arguments"]
+
+
+@pytest.mark.parametrize(
+    ("act", "noted", "removed"),
+    [
+        ("note", "", []),
+        ("note", "Kind/a Kind/b Kind/old", ["Kind/old"]),
+        ("withdraw", "Kind/a Kind/old", ["Kind/a", "Kind/b"]),
+    ],
+)
+def test_what_is_noted_is_removed_when_it_is_named_no_longer_or_withdrawn(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, act: str, noted: str, removed: list[str]
+) -> None:
+    for name, value in {"OBJECTS": "Kind/a Kind/b", "DEADLINE_SECONDS": "60", "PULUMI_COMMAND_STDOUT": noted}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["definitions", act])
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps({"kubeconfig": SECRET, "context": None})))
+    monkeypatch.setattr("mlops.definitions.__main__.Kubectl", partial(Kubectl, program=lambda: fake.program))
+    assert main() == 0
+    assert capsys.readouterr().out.split() == ["Kind/a", "Kind/b"]
+    assert [a for call in fake.calls() for a in call["arguments"] if a.startswith("Kind/")] == removed
 
 
 def test_delete_asks_who_belongs_to_the_group(fake: Fake) -> None:

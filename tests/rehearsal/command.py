@@ -117,3 +117,9 @@ def seconds_until_end(rehearsal: Rehearsal) -> float:
     began = time.monotonic()
     rehearsal.end(60)
     return time.monotonic() - began
+
+
+def table(text: str) -> dict[str, list[str]]:
+    """Rows of the closing table: layer to the other columns."""
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if line.startswith("│")]
+    return {name: cells for name, *cells in rows if len(cells) == 4 and cells[1].replace(".", "").isdigit()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from mlops.rehearsal.site.runs import cache_directory
 from mlops.tools import resolve
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = ("Pulumi.yaml", "Pulumi.baremetal.yaml", "Pulumi.cloud.yaml", "__main__.py", "components", "manifests", "mlops")
+SITE_FILES = ("Pulumi.baremetal.yaml", "Pulumi.cloud.yaml")
+PROGRAM = ("Pulumi.yaml", *SITE_FILES, "__main__.py", "components", "manifests", "mlops")
+KUBEFLOW = re.compile(r"^  onprem-mlops:kubeflow:\n(?:    .*\n)+", re.MULTILINE)
 
 
 @pytest.fixture(scope="session")
@@ -44,9 +47,24 @@ def rehearsal_cache(ready: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the program: what a rehearsal would change in it is seen, what others change is not."""
-    checkout = tmp_path_factory.mktemp("checkout")
+    return copy_of_program(tmp_path_factory.mktemp("whole-checkout"))
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Such a copy whose site files have no Kubeflow, which takes minutes and which only few tests are about."""
+    checkout = copy_of_program(tmp_path_factory.mktemp("checkout"))
+    for name in SITE_FILES:
+        file = checkout / name
+        text, sections = KUBEFLOW.subn("", file.read_text())
+        assert sections == 1, f"{name} has {sections} sections {KUBEFLOW.pattern}"
+        file.write_text(text)
+    return checkout
+
+
+def copy_of_program(checkout: Path) -> Path:
     for name in PROGRAM:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rehearsal.command import Rehearsal
+from tests.rehearsal.command import Rehearsal, table
 from tests.rehearsal.site.machine import alive, namespaces, snapshot
 
 pytestmark = [pytest.mark.engine, pytest.mark.site]
@@ -87,12 +87,6 @@ def outcome(program: Path, rehearsal_cache: Path, tmp_path_factory: pytest.TempP
     finally:
         whole.stop()
         kept.stop()
-
-
-def table(text: str) -> dict[str, list[str]]:
-    """Rows of the closing table: layer to the other columns."""
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if line.startswith("│")]
-    return {name: cells for name, *cells in rows if len(cells) == 4 and cells[1].replace(".", "").isdigit()}
 
 
 def test_the_whole_run_passes_beside_another(outcome: Outcome) -> None:

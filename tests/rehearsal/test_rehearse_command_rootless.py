@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,12 +28,13 @@ def home() -> Iterator[Path]:
         yield directory
 
 
-def test_an_ordinary_user_with_subordinate_ids_rehearses(ready: Path, home: Path) -> None:
+def test_an_ordinary_user_with_subordinate_ids_rehearses(ready: Path, program: Path, home: Path) -> None:
+    checkout = shutil.copytree(program, home / "checkout", symlinks=True)
     give_image(home, base_image(print))
     shared = [(ready / name).resolve() for name in ("tools", "sources") if (ready / name).exists()]
     for folder in shared:
         (home / "cache" / folder.name).symlink_to(folder)
-    done = as_user(home, *REHEARSE, show=shared, seconds=300)
+    done = as_user(home, *REHEARSE, checkout=checkout, show=shared, seconds=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed: nothing refused, nothing changed by the second up, nothing left by destroy" in done.stdout
     assert list((home / "cache" / "rehearsals").iterdir()) == []

@@ -31,20 +31,21 @@ def home_directory() -> Iterator[Path]:
 
 
 def as_user(
-    home: Path, *command: str, show: Iterable[Path] = (), subordinate: str = "", seconds: float = 120
+    home: Path, *command: str, checkout: Path = ROOT, show: Iterable[Path] = (), subordinate: str = "", seconds: float = 120
 ) -> subprocess.CompletedProcess[str]:
     """Runs a command as the user.
 
     Args:
         home: from :func:`home_directory`.
         command: program and arguments.
+        checkout: folder with the program, in the home or this one.
         show: further directories that the user must be able to read.
         subordinate: line of /etc/subuid and /etc/subgid instead of the user's own.
         seconds: how long it may take.
     """
     shown = [str(path) for path in (ROOT, sys.base_prefix, sys.prefix, *show)]
     script = ["unshare", "--mount", "sh", str(HERE / "as_ordinary_user.sh"), str(home), *shown, "--"]
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "SUBORDINATE": subordinate}
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(checkout), "SUBORDINATE": subordinate}
     return subprocess.run(
         [*script, *command],
         capture_output=True,
@@ -52,7 +53,7 @@ def as_user(
         env=environment,
         check=False,
         timeout=seconds,
-        cwd=ROOT,
+        cwd=checkout,
         stdin=subprocess.DEVNULL,
     )
 

@@ -36,8 +36,8 @@ def test_password_is_secret(rand: Any) -> None:
 
 
 def test_values_differ(rand: Any) -> None:
-    made = {reveal(rand.create(token("RandomPassword"), {"length": 16})[1])["result"] for _ in range(50)}
-    assert len(made) == 50
+    made = {reveal(rand.create(token("RandomPassword"), {"length": 16})[1])["result"] for _ in range(5)}
+    assert len(made) == 5  # each is hashed by bcrypt as well, which takes its time
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,75 @@
+"""What goes first on destroy: webhook configurations, and before them, if the settings say so, what users have made.
+
+The engine deletes backwards along the dependencies of creation, and those do not tell all (docs/decisions/0009).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+import pulumi
+from pulumi_command import local
+
+from components.access import ClusterAccess
+from components.definitions import INTERPRETER
+from mlops.ordering import ObjectRef
+
+
+def emptying(
+    name: str, kinds: Sequence[str], cluster: ClusterAccess, *, deadline_seconds: int, opts: pulumi.ResourceOptions
+) -> local.Command:
+    """A resource that does nothing until it is deleted: then it deletes all objects of kinds, in their order.
+
+    Args:
+        name: resource name.
+        kinds: names of CRDs; their objects may have finalizers, and webhooks that look at their removal.
+        cluster: where they are.
+        deadline_seconds: how long it may take.
+        opts: let it depend on all that its objects need to go, so that it goes before.
+    """
+    return local.Command(
+        name,
+        interpreter=list(INTERPRETER),
+        delete="empty",
+        environment={"KINDS": " ".join(kinds), "DEADLINE_SECONDS": str(deadline_seconds)},
+        stdin=_access(cluster),
+        logging=local.Logging.STDERR,
+        opts=opts,
+    )
+
+
+def withdrawal(
+    name: str, configurations: Iterable[ObjectRef], cluster: ClusterAccess, *, deadline_seconds: int, opts: pulumi.ResourceOptions
+) -> local.Command:
+    """A resource whose deletion deletes webhook configurations; an update deletes those that it no longer names.
+
+    A configuration whose backend is gone refuses everybody, also the garbage collector that takes a finalizer off: what is being
+    deleted then stays for ever (measured with Knative's ConfigMaps). But one whose backend puts the CA there itself does not
+    wait for it on creation, so nothing makes the engine delete it first.
+
+    Args:
+        name: resource name.
+        configurations: which; register each so that the engine itself leaves it in the cluster (``retain_on_delete``).
+        cluster: where they are.
+        deadline_seconds: how long it may take.
+        opts: let it depend on the configurations and on the workloads behind them, so that it goes before.
+    """
+    objects = " ".join(f"{ref.kind}/{ref.name}" for ref in sorted(configurations))
+    return local.Command(
+        name,
+        interpreter=list(INTERPRETER),
+        create="note",
+        delete="withdraw",
+        environment={"OBJECTS": objects, "DEADLINE_SECONDS": str(deadline_seconds)},
+        stdin=_access(cluster),
+        logging=local.Logging.STDERR,
+        opts=opts,
+    )
+
+
+def _access(cluster: ClusterAccess) -> pulumi.Output[str]:
+    secret: pulumi.Output[str] = pulumi.Output.secret(
+        cluster.kubeconfig.apply(lambda text: json.dumps({"kubeconfig": text, "context": cluster.context}))
+    )
+    return secret

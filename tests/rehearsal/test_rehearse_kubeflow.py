@@ -1,0 +1,30 @@
+"""A shipped site as it stands, whole, with all of Kubeflow: the one test that takes as long as that takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.rehearsal.command import Rehearsal, table
+
+pytestmark = [pytest.mark.engine, pytest.mark.site]
+
+SECONDS = 900
+"""It takes half of this where two cores are shared with other work."""
+
+
+def test_kubeflow_goes_in_whole_in_one_pass_and_goes_again(whole_program: Path, rehearsal_cache: Path, tmp_path: Path) -> None:
+    rehearsal = Rehearsal("baremetal", checkout=whole_program, cache=rehearsal_cache, log=tmp_path / "log")
+    try:
+        code = rehearsal.end(SECONDS)
+    finally:
+        rehearsal.stop()
+    text = rehearsal.text
+    assert code == 0, text
+    resources, _, refused, changed = table(text)["kubeflow"]
+    assert int(resources) > 600, "each object but the CRDs is a resource"
+    assert (refused, changed) == ("0", "0")
+    assert " stored, 0 refused; " in text
+    verdict = "passed: nothing refused, nothing changed by the second up, nothing left by destroy"
+    assert text.rstrip().endswith(verdict), text
