@@ -87,6 +87,8 @@ def _refused(stderr: str, stack: str) -> Problem:
             where, f"no stack named {stack}", "a stack that exists", f"`pulumi stack init {stack}`, or check `pulumi whoami -v`"
         )
     if "PULUMI_ACCESS_TOKEN" in stderr:
-        return Problem(where, "no place for the state is chosen", "a backend", "e.g. `pulumi login file:///srv/mlops-state`")
+        return Problem(
+            where, "no place for the state is chosen", "a backend", "e.g. `pulumi login 'file:///srv/mlops-state?metadata=skip'`"
+        )
     words = next((line.removeprefix("error: ") for line in stderr.splitlines() if line.startswith("error: ")), "no reason given")
     return Problem(where, words, "an engine that reads the stack's configuration")

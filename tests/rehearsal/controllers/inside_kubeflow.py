@@ -97,6 +97,13 @@ def named(plural: str, item: Body) -> str:
     return f"{plural} {item['metadata'].get('namespace', '')}/{item['metadata']['name']}"
 
 
+def lacks_sidecar(pod: Body) -> bool:
+    """Whether a pod of the mesh is without its sidecar; as istiod reads it, a label counts more than an annotation."""
+    annotations, labels = (pod["metadata"].get(key) or {} for key in ("annotations", "labels"))
+    unwanted = (annotations | labels).get("sidecar.istio.io/inject") == "false"
+    return not unwanted and "sidecar.istio.io/status" not in annotations
+
+
 def state(api: Api) -> dict[str, Any]:
     """What the stand-ins have done, as far as the test looks at it."""
     namespace = api.get(f"/api/v1/namespaces/{PROFILE}") or {"metadata": {}}
@@ -109,15 +116,11 @@ def state(api: Api) -> dict[str, Any]:
         "labels": namespace["metadata"].get("labels"),
         "finalizers": profile["metadata"].get("finalizers"),
         "accounts": [item["metadata"]["name"] for item in api.items(f"/api/v1/namespaces/{PROFILE}/serviceaccounts")],
-        "without sidecar": [
-            named("pods", pod) for pod in pods
-            if "sidecar.istio.io/status" not in pod["metadata"].get("annotations", {})
-            and pod["metadata"].get("labels", {}).get("sidecar.istio.io/inject") != "false"
-        ],
+        "without sidecar": [named("pods", pod) for pod in pods if lacks_sidecar(pod)],
         "profile": PROFILE,
         "in the profile": [item["metadata"]["name"] for item in api.items(f"/apis/apps/v1/namespaces/{PROFILE}/deployments")],
         "validator": [webhook["failurePolicy"] for webhook in configuration["webhooks"]],
-    }  # fmt: skip
+    }
 
 
 def remove(api: Api, graph: Graph) -> None:
@@ -147,9 +150,8 @@ def main(scratch: Path) -> dict[str, Any]:
         kubeconfig = cluster.kubeconfig("deployer")
         api = Api(kubeconfig)
         crds = [item for item in graph.in_order() if item.kind == "CustomResourceDefinition"]
-        # once: to apply them anew in every round takes minutes and shows nothing
-        for item in crds:
-            api.create(graph.kinds.rest_path(item).collection, dict(item.body))
+        # by themselves: to apply them anew in every round takes minutes and shows nothing
+        apply(tools["kubectl"], kubeconfig, crds)
         lap("definitions")
         rounds = apply(tools["kubectl"], kubeconfig, [item for item in graph.in_order() if item not in crds])
         lap("apply")

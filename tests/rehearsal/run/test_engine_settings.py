@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops.rehearsal.run.engine import Engine
+from mlops.rehearsal.run.engine import STATE_OPTIONS, Engine
 from mlops.tools.shell import ENGINE_SETTINGS
 
 
@@ -22,3 +22,9 @@ def test_the_products_settings_hold(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_run_may_choose_otherwise() -> None:
     assert engine(PULUMI_PARALLEL="4").environment()["PULUMI_PARALLEL"] == "4"
+
+
+def test_the_state_lies_as_the_readme_tells() -> None:
+    readme = Path(__file__).parents[3].joinpath("README.md").read_text(encoding="utf-8")
+    assert f"pulumi login 'file:///srv/mlops-state{STATE_OPTIONS}'" in readme
+    assert engine().environment()["PULUMI_BACKEND_URL"] == f"file:///run/state{STATE_OPTIONS}"
