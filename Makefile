@@ -53,7 +53,10 @@ unit: $(VENV) ## unit tests
 
 test: check ## everything: check, then the tests that run the real engine and throw-away sites
 	@$(BIN)/mlops tools
-	@eval "$$($(BIN)/mlops env pulumi)"; $(BIN)/python -m pytest -m 'engine or site'
+	@eval "$$($(BIN)/mlops env pulumi)"; $(BIN)/python -m pytest -m '(engine or site) and not long'
+
+test-long: $(VENV) ## tests that `make test` has no time for
+	@eval "$$($(BIN)/mlops env)"; $(BIN)/python -m pytest -m long
 
 rehearse: $(VENV) ## up, up again and destroy of SITE on a throw-away site
 	@$(BIN)/mlops rehearse $(SITE)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import pytest
 
 from mlops.definitions import Kubectl, KubectlError, Store
 from mlops.definitions.__main__ import apply, delete, label_of, main
+from mlops.tools.cache import Cache
 
 SECRET = "token: do-not-show"
 KUBECTL = r"""#!{python}
@@ -87,6 +90,22 @@ def test_a_group_is_applied_once_by_the_server_and_waited_for(fake: Fake) -> Non
     assert waited["arguments"][0] == "wait"
     assert "Established" in waited["arguments"][1]
     assert [name.partition("/")[2] for name in waited["arguments"][3:]] == ["a.example.org", "b.example.org"]
+
+
+def test_groups_are_applied_one_after_the_other(fake: Fake) -> None:
+    """Side by side they run into the API server's time limit for a single write."""
+    wanted = fake.store.keep([crd("a.example.org")])
+    lock = Cache.of(os.environ).root / "locks" / "definitions"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor() as pool:
+        with lock.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            step = pool.submit(apply, fake.kubectl(), fake.store, "group", wanted, prune=False, again=False)
+            with pytest.raises(TimeoutError):
+                step.result(timeout=0.5)
+            assert not fake.calls()
+        step.result(timeout=30)
+    assert [call["arguments"][0] for call in fake.calls()] == ["apply", "wait"]
 
 
 def test_the_kubeconfig_is_in_no_argument_no_variable_and_no_file(fake: Fake) -> None:

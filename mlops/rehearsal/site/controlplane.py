@@ -39,6 +39,10 @@ _AUDIT_POLICY = {
 }
 
 
+# With 74 CRDs a third of the API server's work was cleaning up its memory (Go's own 100); 400 is quicker still, but takes 3.5 GB.
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "GOGC": "200"}
+
+
 class ControlPlane:
     """The cluster of the site; empty until a host creates it.
 
@@ -229,7 +233,8 @@ class ControlPlane:
 
     def _make_programs(self, host: HostSpec, namespace: Path) -> list[Program]:
         def program(name: str, *flags: str, inside: Path | None = namespace) -> Program:
-            return Program(name, [str(self._tools[name]), *flags], self._directory / f"{name}.log", namespace=inside)
+            argv, log = [str(self._tools[name]), *flags], self._directory / f"{name}.log"
+            return Program(name, argv, log, namespace=inside, environment=_ENVIRONMENT)
 
         path = self._path
         return [

@@ -8,7 +8,7 @@ import pytest
 
 from tests.rehearsal.controllers.own_namespaces import result_of
 
-pytestmark = pytest.mark.site
+pytestmark = [pytest.mark.site, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
