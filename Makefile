@@ -10,7 +10,7 @@ BIN := .venv/bin
 VENV := .venv/.installed
 SOURCES := mlops components tests __main__.py
 
-.PHONY: help venv tools env check lint types unit test rehearse bench lock clean
+.PHONY: help venv tools env check lint types unit test test-long rehearse bench lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1@\2/p' $(MAKEFILE_LIST) | column -t -s @

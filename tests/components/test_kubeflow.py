@@ -156,7 +156,8 @@ def test_the_definitions_of_a_bundle_are_one_resource(registered: Registered) ->
 
 
 def test_destroy_keeps_what_users_have_made(graph: Graph, by_object: dict[tuple[str, str], Registration]) -> None:
-    kept = {name for item in by_object.values() if item.raw.retainOnDelete for name in [item.name]}
+    # webhook configurations are left to the step that removes them before their backends
+    kept = {item.name for item in by_object.values() if item.raw.retainOnDelete and "WebhookConfiguration/" not in item.name}
     assert kept == {
         "katib/PersistentVolumeClaim/kubeflow/katib-mysql",
         "model-catalog/PersistentVolumeClaim/kubeflow/model-catalog-postgres",
