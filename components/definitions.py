@@ -56,8 +56,6 @@ def custom_resource_definitions(
     store = Store.default()
     summaries = store.keep(item.body for item in items)
     pinned_kubectl()  # a preview tells already when it cannot be had
-    access = cluster.kubeconfig.apply(lambda text: json.dumps({"kubeconfig": text, "context": cluster.context}))
-    hidden: pulumi.Output[str] = pulumi.Output.secret(access)
     show = pulumi.ResourceHook(
         f"differences of {name}",
         lambda args: show_differences(args, cluster, store),
@@ -69,11 +67,18 @@ def custom_resource_definitions(
         create="apply" if keep else "apply-and-prune",
         delete=None if keep else "delete",
         environment={**summaries, "DEFINITIONS": name, "DEADLINE_SECONDS": str(deadline_seconds)},
-        stdin=hidden,
+        stdin=standard_input(cluster),
         logging=local.Logging.STDERR,
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[show]))),
     )
     return command
+
+
+def standard_input(cluster: ClusterAccess) -> pulumi.Output[str]:
+    """What each step of :mod:`mlops.definitions` reads: access to the cluster; secret."""
+    access = cluster.kubeconfig.apply(lambda text: json.dumps({"kubeconfig": text, "context": cluster.context}))
+    secret: pulumi.Output[str] = pulumi.Output.secret(access)
+    return secret
 
 
 async def show_differences(args: pulumi.ResourceHookArgs, cluster: ClusterAccess, store: Store) -> None:

@@ -5,14 +5,13 @@ The engine deletes backwards along the dependencies of creation, and those do no
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 
 import pulumi
 from pulumi_command import local
 
 from components.access import ClusterAccess
-from components.definitions import INTERPRETER
+from components.definitions import INTERPRETER, standard_input
 from mlops.ordering import ObjectRef
 
 
@@ -33,7 +32,7 @@ def emptying(
         interpreter=list(INTERPRETER),
         delete="empty",
         environment={"KINDS": " ".join(kinds), "DEADLINE_SECONDS": str(deadline_seconds)},
-        stdin=_access(cluster),
+        stdin=standard_input(cluster),
         logging=local.Logging.STDERR,
         opts=opts,
     )
@@ -62,14 +61,7 @@ def withdrawal(
         create="note",
         delete="withdraw",
         environment={"OBJECTS": objects, "DEADLINE_SECONDS": str(deadline_seconds)},
-        stdin=_access(cluster),
+        stdin=standard_input(cluster),
         logging=local.Logging.STDERR,
         opts=opts,
     )
-
-
-def _access(cluster: ClusterAccess) -> pulumi.Output[str]:
-    secret: pulumi.Output[str] = pulumi.Output.secret(
-        cluster.kubeconfig.apply(lambda text: json.dumps({"kubeconfig": text, "context": cluster.context}))
-    )
-    return secret
