@@ -20,6 +20,7 @@ from components.manifests import Manifests
 from components.removal import emptying, withdrawal
 from components.retention import DEFINITION, retained
 from mlops.bundles import Bundle as RenderedBundle
+from mlops.definitions import FIELD_MANAGER
 from mlops.ordering import (
     ApiServiceAvailable,
     ConditionReady,
@@ -31,11 +32,6 @@ from mlops.ordering import (
     build_graph,
 )
 from mlops.settings import Data, Deadlines
-
-FIELD_MANAGER = "onprem-mlops"
-"""Name under which the cluster keeps what we have set. The provider's own is random for each resource and remembered in the state:
-when a run is killed while it creates an object, the next run finds that object in the hands of a manager that it has never heard
-of, and the API server refuses with a conflict."""
 
 _CONDITIONS = {
     # the provider does not wait for these by itself (pulumi-kubernetes pkg/await/awaiters.go)

@@ -36,8 +36,7 @@ class Needs:
 
 def needs_of(graph: Graph, item: KubeObject) -> Needs | None:
     """What an object needs; None when it can be written as it is."""
-    made = (gate for gate in graph.gates if isinstance(gate, NamespaceMade) and gate.namespace == item.namespace)
-    namespace = next(made, None) if item.namespace else None
+    namespace = graph.namespace_before(item.ref)
     bundles, webhooks, pods = graph.bundles_before(item.ref), graph.gates_before(item.ref), graph.pod_gates_before(item.ref)
     if not (namespace or bundles or webhooks or pods):
         return None

@@ -19,6 +19,9 @@ from mlops.tools import tool
 from mlops.tools.cache import Cache
 
 FIELD_MANAGER = "onprem-mlops"
+"""Name under which the cluster keeps what we have set. The Kubernetes provider's own is random for each resource and remembered in
+the state: when a run is killed while it creates an object, the next run finds that object in the hands of a manager that it has
+never heard of, and the API server refuses with a conflict."""
 GRACE_SECONDS = 5
 """More than kubectl is given: its own message tells more than that of a killed process."""
 KIND = "customresourcedefinitions.apiextensions.k8s.io"

@@ -10,7 +10,7 @@ from mlops.errors import Problem
 from mlops.ordering import deletion
 from mlops.ordering.edge import Cut, Edge
 from mlops.ordering.errors import OrderingError
-from mlops.ordering.gates import CaBundlePresent, Gate, GateAfter, WebhookAnswers
+from mlops.ordering.gates import CaBundlePresent, Gate, GateAfter, NamespaceMade, WebhookAnswers
 from mlops.ordering.kinds import Kinds
 from mlops.ordering.objects import KubeObject, ObjectRef
 from mlops.ordering.rule import GATE_GROUP
@@ -138,6 +138,14 @@ class Graph:
     def bundles_before(self, ref: ObjectRef) -> tuple[CaBundlePresent, ...]:
         """Configurations that must carry their CA before an object is written."""
         return tuple(g for g in self._gates_at.get(ref, ()) if isinstance(g, CaBundlePresent))
+
+    @cached_property
+    def _made(self) -> dict[str, NamespaceMade]:
+        return {gate.namespace: gate for gate in reversed(self.gates) if isinstance(gate, NamespaceMade)}
+
+    def namespace_before(self, ref: ObjectRef) -> NamespaceMade | None:
+        """The gate of the namespace that an object lies in, where a controller makes it; None where it is written."""
+        return self._made.get(ref.namespace) if ref.namespace else None
 
     def gates_after(self, ref: ObjectRef) -> tuple[GateAfter, ...]:
         """Gates after which an object counts as there."""

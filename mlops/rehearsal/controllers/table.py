@@ -226,7 +226,7 @@ def acts_after_seconds(seed: str, namespace: str, workload: str, scale: float) -
         workload: its name.
         scale: factor on the delays.
     """
-    entries = [entry for entry in controllers(webhooks()) if (entry.namespace, entry.workload) == (namespace, workload)]
+    entries = _played_for(namespace, workload)
     return max((entry.delay_seconds(seed, scale) for entry in entries), default=0.0)
 
 
@@ -239,8 +239,12 @@ def ready_after_seconds(seed: str, namespace: str, workload: str, scale: float) 
         workload: its name.
         scale: factor on the delays.
     """
-    entries = [entry for entry in controllers(webhooks()) if (entry.namespace, entry.workload) == (namespace, workload)]
+    entries = _played_for(namespace, workload)
     return max((entry.delay_seconds(seed, scale) for entry in entries if entry.once_running), default=0.0)
+
+
+def _played_for(namespace: str, workload: str) -> list[Controller]:
+    return [entry for entry in controllers(webhooks()) if (entry.namespace, entry.workload) == (namespace, workload)]
 
 
 def _of_backend(backend: WebhookBackend) -> Controller:
