@@ -1,5 +1,6 @@
 """The platform: settings -> layers in order -> outputs."""
 
+import gc
 from pathlib import Path
 
 import pulumi
@@ -78,6 +79,9 @@ def build(site: Site) -> None:
     )
 
 
+# A third of the time went into looking for garbage among thousands of objects that live to the end; not off, as gates ask for up to
+# an hour.
+gc.set_threshold(20_000)
 try:
     build(read_site())
 except UserError as error:

@@ -13,14 +13,15 @@ from typing import Any
 import pulumi
 
 from components.access import ClusterAccess
-from components.definitions import custom_resource_definitions
 from components.fields import Surroundings, sent_of
-from components.gates import gate_hook, needs_of
+from components.gates import gate_hook, needs_of, set_gate_hook
 from components.manifests import Manifests
-from components.removal import emptying, withdrawal
-from components.retention import DEFINITION, retained
+from components.object_set import object_set
+from components.removal import emptying, noted, withdrawal
+from components.retention import retained
 from mlops.bundles import Bundle as RenderedBundle
-from mlops.definitions import FIELD_MANAGER
+from mlops.objectset import DEFINITION, FIELD_MANAGER, GUARDS
+from mlops.objectset.units import is_member, units
 from mlops.ordering import (
     ApiServiceAvailable,
     ConditionReady,
@@ -58,9 +59,6 @@ def kubernetes_object(
     # the provider spells the core group "core" and refuses a bare "v1"
     token = item.api_version if item.group else f"core/{item.api_version}"
     return pulumi.CustomResource(f"kubernetes:{token}:{item.kind}", name, dict(properties), opts)
-
-
-_GUARDS = {("admissionregistration.k8s.io", kind) for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")}
 
 
 class Bundle(pulumi.ComponentResource):
@@ -118,16 +116,10 @@ class ClusterObjects:
         """
         graph = build_graph([item for item, _, _ in self._objects], overrides=self._args.manifests.overrides(self._bundles))
         graph.require_complete()
-        registration = _Registration(self._args, graph, {_ref_in(graph, item): (c, name) for item, c, name in self._objects})
+        registration = _Registration(self._args, graph, {graph.identify(item): (c, name) for item, c, name in self._objects})
         registration.register()
         for component, count in self._components:
             component.register_outputs({"objects": count})
-
-
-def _ref_in(graph: Graph, item: KubeObject) -> ObjectRef:
-    """Identity of an object in the graph, which leaves out the namespace of cluster-wide kinds."""
-    kind = graph.kinds.get(item.group, item.kind)
-    return ObjectRef(item.group, item.kind, (item.namespace or "") if kind is None or kind.namespaced else "", item.name)
 
 
 class _Registration:
@@ -137,29 +129,33 @@ class _Registration:
         self._args, self._graph, self._owners = args, graph, owners
         self._around = Surroundings.of(graph.objects)
         self._retained = retained(graph) if args.data.on_destroy == "keep" else frozenset()
-        self._resources: dict[ObjectRef, pulumi.Resource] = {}
 
     def register(self) -> None:
-        groups = {item.ref: (name, group) for name, group in self._definitions() for item in group}
-        for item in self._graph.in_order():
-            if item.ref in self._resources:
+        steps = units(self._graph, {ref: bundle for ref, (_, bundle) in self._owners.items()})
+        made: list[pulumi.Resource] = []
+        numbers: dict[str, int] = {}
+        for unit in steps:
+            after = [made[place] for place in unit.dependencies]
+            if unit.label is None:
+                made.append(self._object(unit.members[0], after))
                 continue
-            if item.ref in groups:
-                name, group = groups[item.ref]
-                self._resources |= dict.fromkeys((member.ref for member in group), self._group(name, group))
-            else:
-                self._resources[item.ref] = self._object(item)
-        self._removal()
+            number = numbers[unit.label] = numbers.get(unit.label, -1) + 1
+            made.append(self._set(f"{unit.label}/{number}" if number else unit.label, unit.members, after))
+        needed = {place for unit in steps for place in unit.dependencies}
+        self._removal([resource for place, resource in enumerate(made) if place not in needed])
 
-    def _removal(self) -> None:
-        """What goes first on destroy, since it depends on everything: on the objects that nothing else depends on, and so on all.
+    def _removal(self, last: Sequence[pulumi.Resource]) -> None:
+        """What comes last, and goes first on destroy: it depends on what nothing else depends on, and so on everything.
 
         The engine deletes in waves, by how long the chain of an object's dependencies is: what depends on all is a wave of its own.
         """
-        needed = {ref for item in self._graph.objects for ref in self._graph.dependencies(item.ref)}
-        last = dict.fromkeys(resource for ref, resource in self._resources.items() if ref not in needed)
         first: list[pulumi.Resource] = [self._args.cluster.provider, *last]
         seconds = self._args.deadlines.workload_seconds
+        members = [item.ref for item in self._graph.objects if is_member(item)]
+        if members:
+            kept = [DEFINITION] if self._args.data.on_destroy == "keep" else []
+            opts = pulumi.ResourceOptions(depends_on=first)
+            noted("object-sets", members, self._args.cluster, kept=kept, deadline_seconds=seconds, opts=opts)
         guards = [item.ref for item in self._graph.objects if _is_guard(item)]
         if guards:
             opts = pulumi.ResourceOptions(depends_on=first)
@@ -168,33 +164,27 @@ class _Registration:
             opts = pulumi.ResourceOptions(depends_on=first)
             emptying("users-objects", self._graph.removal.kinds, self._args.cluster, deadline_seconds=seconds, opts=opts)
 
-    def _definitions(self) -> Iterator[tuple[str, list[KubeObject]]]:
-        """The CRDs that are one resource together: those of a bundle that wait for the same objects, which can close no circle.
-
-        One with a gate before it is a resource of its own: a gate asks about one object.
-        """
-        bundles: dict[str, dict[tuple[ObjectRef, ...], list[KubeObject]]] = {}
-        for item in self._graph.objects:
-            if (item.group, item.kind) == DEFINITION and needs_of(self._graph, item) is None:
-                alike = bundles.setdefault(self._owners[item.ref][1], {})
-                alike.setdefault(self._graph.dependencies(item.ref), []).append(item)
-        for bundle, alike in bundles.items():
-            for number, dependencies in enumerate(sorted(alike)):
-                yield f"{bundle}/CustomResourceDefinitions{f'/{number}' if number else ''}", alike[dependencies]
-
-    def _group(self, name: str, group: Sequence[KubeObject]) -> pulumi.Resource:
-        component, _ = self._owners[group[0].ref]
-        return custom_resource_definitions(
+    def _set(self, name: str, items: Sequence[KubeObject], after: Sequence[pulumi.Resource]) -> pulumi.Resource:
+        component, _ = self._owners[items[0].ref]
+        sent = [replace(item, body=sent_of(item, self._around)) for item in items]
+        members = [(needs, item.body) for item in sent if (needs := needs_of(self._graph, item))]
+        seconds = self._args.deadlines.webhook_seconds
+        hooks = [set_gate_hook(f"{name}: gates", members, self._args.cluster, deadline_seconds=seconds)] if members else []
+        return object_set(
             name,
-            [replace(item, body=sent_of(item, self._around)) for item in group],
+            sent,
             self._args.cluster,
             # an API server that takes in many kinds at once is slow: each makes it put its schemas together again
             deadline_seconds=self._args.deadlines.workload_seconds,
-            keep=self._args.data.on_destroy == "keep",
-            opts=pulumi.ResourceOptions(parent=component, depends_on=[self._args.cluster.provider, *self._dependencies(group[0])]),
+            keep=items[0].kind == DEFINITION and self._args.data.on_destroy == "keep",
+            opts=pulumi.ResourceOptions(
+                parent=component,
+                depends_on=[self._args.cluster.provider, *after],
+                hooks=pulumi.ResourceHookBinding(before_create=[*hooks], before_update=[*hooks]) if hooks else None,
+            ),
         )
 
-    def _object(self, item: KubeObject) -> pulumi.CustomResource:
+    def _object(self, item: KubeObject, after: Sequence[pulumi.Resource]) -> pulumi.CustomResource:
         component, bundle = self._owners[item.ref]
         name = f"{bundle}/{item.kind}/{item.namespace + '/' if item.namespace else ''}{item.name}"
         needs = needs_of(self._graph, item)
@@ -207,7 +197,7 @@ class _Registration:
             pulumi.ResourceOptions(
                 parent=component,
                 provider=self._args.cluster.provider,
-                depends_on=self._dependencies(item),
+                depends_on=[*after],
                 # an update is admitted by the same webhooks as a create
                 hooks=pulumi.ResourceHookBinding(before_create=[*hooks], before_update=[*hooks]) if hooks else None,
                 custom_timeouts=self._timeouts(item),
@@ -215,10 +205,6 @@ class _Registration:
                 retain_on_delete=True if item.ref in self._retained or _is_guard(item) else None,
             ),
         )
-
-    def _dependencies(self, item: KubeObject) -> list[pulumi.Resource]:
-        # several objects may be one resource
-        return list(dict.fromkeys(self._resources[ref] for ref in self._graph.dependencies(item.ref)))
 
     def _timeouts(self, item: KubeObject) -> pulumi.CustomTimeouts | None:
         after = self._graph.gates_after(item.ref)
@@ -232,7 +218,7 @@ class _Registration:
 
 
 def _is_guard(item: KubeObject) -> bool:
-    return (item.group, item.kind) in _GUARDS
+    return item.kind in GUARDS and item.group == GUARDS[item.kind].group
 
 
 def _annotations(graph: Graph, item: KubeObject) -> Iterator[tuple[str, str]]:

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops.bundles import Bundle, Kustomize, Places, default_cache, load_bundles, read_lock
+from mlops.bundles import Bundle, Kustomize, Places, load_bundles, read_lock
 from mlops.bundles.order import overrides_of
+from mlops.folders import cache_folder
 from mlops.ordering import Overrides
 from mlops.settings import Sources
 
@@ -36,7 +37,7 @@ class Manifests:
         Raises:
             UserError: a source is not to be had, or a folder does not render.
         """
-        return load_bundles(names, manifests=self.folder, places=self.places, cache=default_cache(), kustomize=Kustomize.pinned())
+        return load_bundles(names, manifests=self.folder, places=self.places, cache=cache_folder(), kustomize=Kustomize.pinned())
 
     def version(self, source: str) -> str:
         """Release of an upstream source, as the lock file pins it."""

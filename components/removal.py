@@ -1,4 +1,7 @@
-"""What goes first on destroy: webhook configurations, and before them, if the settings say so, what users have made.
+"""What is removed last in an update, and what first on destroy.
+
+In an update, members of sets that are wanted no longer. On destroy webhook configurations, and before them, if the settings say so,
+what users have made.
 
 The engine deletes backwards along the dependencies of creation, and those do not tell all (docs/decisions/0009).
 """
@@ -11,7 +14,8 @@ import pulumi
 from pulumi_command import local
 
 from components.access import ClusterAccess
-from components.definitions import INTERPRETER, standard_input
+from components.object_set import INTERPRETER, standard_input
+from mlops.objectset import identity_of
 from mlops.ordering import ObjectRef
 
 
@@ -54,14 +58,49 @@ def withdrawal(
         deadline_seconds: how long it may take.
         opts: let it depend on the configurations and on the workloads behind them, so that it goes before.
     """
-    objects = " ".join(f"{ref.kind}/{ref.name}" for ref in sorted(configurations))
     return local.Command(
         name,
         interpreter=list(INTERPRETER),
         create="note",
         delete="withdraw",
-        environment={"OBJECTS": objects, "DEADLINE_SECONDS": str(deadline_seconds)},
+        environment={"OBJECTS": _identities(configurations), "DEADLINE_SECONDS": str(deadline_seconds)},
         stdin=standard_input(cluster),
         logging=local.Logging.STDERR,
         opts=opts,
     )
+
+
+def noted(
+    name: str,
+    members: Iterable[ObjectRef],
+    cluster: ClusterAccess,
+    *,
+    kept: Iterable[str],
+    deadline_seconds: int,
+    opts: pulumi.ResourceOptions,
+) -> local.Command:
+    """A resource whose update deletes the members of sets that it no longer names.
+
+    Not the sets themselves: what a workload of the last release mounts may only go when that of the new one runs.
+
+    Args:
+        name: resource name.
+        members: all members of all sets.
+        cluster: where they are.
+        kept: kinds whose objects are only told, not deleted.
+        deadline_seconds: how long it may take.
+        opts: let it depend on everything, so that it comes last.
+    """
+    return local.Command(
+        name,
+        interpreter=list(INTERPRETER),
+        create="note",
+        environment={"OBJECTS": _identities(members), "KEPT": " ".join(kept), "DEADLINE_SECONDS": str(deadline_seconds)},
+        stdin=standard_input(cluster),
+        logging=local.Logging.STDERR,
+        opts=opts,
+    )
+
+
+def _identities(objects: Iterable[ObjectRef]) -> str:
+    return " ".join(sorted(identity_of(ref.kind, ref.namespace, ref.name) for ref in objects))

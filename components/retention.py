@@ -8,7 +8,7 @@ from mlops.ordering import Graph, KubeObject, NamespaceMade, ObjectRef
 
 _CLAIM = ("", "PersistentVolumeClaim")
 _NAMESPACE = ("", "Namespace")
-DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
+_DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 
 
 def retained(graph: Graph) -> frozenset[ObjectRef]:
@@ -24,7 +24,7 @@ def _retained(graph: Graph) -> Iterator[ObjectRef]:
     with_claims = {item.namespace for item in graph.objects if _claims(item)}
     for item in graph.objects:
         kind = (item.group, item.kind)
-        if kind in {_CLAIM, DEFINITION} or (kind == _NAMESPACE and item.name in with_claims):
+        if kind in {_CLAIM, _DEFINITION} or (kind == _NAMESPACE and item.name in with_claims):
             yield item.ref
     yield from (gate.at for gate in graph.gates if isinstance(gate, NamespaceMade))
 

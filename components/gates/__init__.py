@@ -6,7 +6,7 @@ deadline, and its last answer is the error text. Why not the readiness of the po
 certificate and its caBundle are (docs/decisions/0006).
 """
 
-from components.gates.hook import gate_hook
+from components.gates.hook import gate_hook, set_gate_hook
 from components.gates.needs import Needs, needs_of
 
-__all__ = ["Needs", "gate_hook", "needs_of"]
+__all__ = ["Needs", "gate_hook", "needs_of", "set_gate_hook"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
 
 from components.access import ClusterAccess
-from components.gates.api import api_of
+from components.gates.api import Api, api_of
 from components.gates.needs import Needs
 from components.gates.questions import GateError, prove
 
@@ -23,13 +24,37 @@ def gate_hook(name: str, needs: Needs, cluster: ClusterAccess, *, deadline_secon
     """
 
     async def hook(args: pulumi.ResourceHookArgs) -> None:
-        kubeconfig = await cluster.kubeconfig.future()
-        if kubeconfig is None:
-            message = f"{needs.at}: the kubeconfig is not known when the gate is asked"
-            raise GateError(message)
-        await prove(api_of(kubeconfig, cluster.context), needs, whole(args.new_inputs or {}), deadline_seconds=deadline_seconds)
+        await prove(await _api(cluster, name), needs, whole(args.new_inputs or {}), deadline_seconds=deadline_seconds)
 
     return pulumi.ResourceHook(name, hook)
+
+
+def set_gate_hook(
+    name: str, members: Sequence[tuple[Needs, Mapping[str, Any]]], cluster: ClusterAccess, *, deadline_seconds: float
+) -> pulumi.ResourceHook:
+    """The one hook of a set of objects.
+
+    Args:
+        name: unique name of the hook.
+        members: those that need something, and their bodies as they will be written.
+        cluster: who is asked.
+        deadline_seconds: for all gates of one member together.
+    """
+
+    async def hook(_: pulumi.ResourceHookArgs) -> None:
+        api = await _api(cluster, name)
+        for needs, body in members:
+            await prove(api, needs, body, deadline_seconds=deadline_seconds)
+
+    return pulumi.ResourceHook(name, hook)
+
+
+async def _api(cluster: ClusterAccess, name: str) -> Api:
+    kubeconfig = await cluster.kubeconfig.future()
+    if kubeconfig is None:
+        message = f"{name}: the kubeconfig is not known when they are asked"
+        raise GateError(message)
+    return api_of(kubeconfig, cluster.context)
 
 
 def whole(value: Any) -> Any:

@@ -9,7 +9,7 @@ from mlops.bundles.fetch import fetch, tree_of
 from mlops.bundles.hooks import Precedence
 from mlops.bundles.images import images, images_in_texts
 from mlops.bundles.lock import Source, read_lock
-from mlops.bundles.places import Places, default_cache
+from mlops.bundles.places import Places
 from mlops.bundles.programs import Helm, Kustomize
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "Precedence",
     "Source",
     "bundles_in",
-    "default_cache",
     "fetch",
     "images",
     "images_in_texts",

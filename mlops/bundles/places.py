@@ -84,11 +84,3 @@ def _below(mirror: str, archive: str) -> Path | str:
     if parts.scheme in {"http", "https"}:
         return f"{mirror.rstrip('/')}/{archive}"
     return Path(unquote(parts.path) if parts.scheme == "file" else mirror) / archive
-
-
-def default_cache(environ: Mapping[str, str] = os.environ) -> Path:
-    """Folder for what was fetched and rendered: ``MLOPS_CACHE_DIR``, else ``onprem-mlops`` in the user's cache folder."""
-    if environ.get("MLOPS_CACHE_DIR"):
-        return Path(environ["MLOPS_CACHE_DIR"])
-    base = environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "onprem-mlops"

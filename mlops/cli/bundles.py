@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from mlops.bundles import Kustomize, Places, default_cache, fetch, read_lock
+from mlops.bundles import Kustomize, Places, fetch, read_lock
 from mlops.bundles.bundle import LOCK_FILE
 from mlops.bundles.repin import repin
 from mlops.errors import Problem, UserError
+from mlops.folders import cache_folder
 from mlops.settings import read_site_file
 from mlops.tools.progress import ConsoleProgress, Progress
 
@@ -45,7 +46,7 @@ def _fetched(names: list[str], places: Places, progress: Progress) -> list[str]:
     if unknown:
         raise UserError("there is no such source", unknown)
     chosen = [lock[name] for name in names or lock]
-    trees = fetch(chosen, places, default_cache(), report=progress.say, progress=progress, check=True)
+    trees = fetch(chosen, places, cache_folder(), report=progress.say, progress=progress, check=True)
     return [f"{name} {lock[name].tag} {tree}" for name, tree in sorted(trees.items())]
 
 
@@ -60,7 +61,7 @@ def _moved(words: list[str], places: Places, progress: Progress) -> list[str]:
         tags,
         manifests=_MANIFESTS,
         places=places,
-        cache=default_cache(),
+        cache=cache_folder(),
         kustomize=Kustomize.pinned(),
         report=progress.say,
         progress=progress,

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mlops.bundles import Kustomize, Places, bundles_in, default_cache, load_bundles
+from mlops.bundles import Kustomize, Places, bundles_in, load_bundles
 from mlops.bundles.download import DownloadError, download
 from mlops.bundles.order import overrides_of
 from mlops.errors import Problem, UserError
+from mlops.folders import cache_folder
 from mlops.ordering import KubeObject, Overrides, from_bodies
 from mlops.ordering.documents import MAX_BYTES, load_yaml
 
@@ -57,7 +58,7 @@ def read(what: Sequence[str], *, note: Callable[[str], None]) -> Input:
         names,
         manifests=MANIFESTS,
         places=Places.from_environment(checkout=CHECKOUT),
-        cache=default_cache(),
+        cache=cache_folder(),
         kustomize=Kustomize.pinned(),
     )
     objects = [item for bundle in bundles for item in bundle.objects]

@@ -9,6 +9,7 @@ nothing else changes. What a person knows better than the rules is data: :class:
 """
 
 from mlops.ordering.build import build_graph
+from mlops.ordering.contraction import Unit, contract
 from mlops.ordering.deletion import Removal
 from mlops.ordering.edge import Cut, Edge
 from mlops.ordering.errors import OrderingError
@@ -51,9 +52,11 @@ __all__ = [
     "RestPath",
     "Rule",
     "Strength",
+    "Unit",
     "WebhookAnswers",
     "WorkloadReady",
     "build_graph",
+    "contract",
     "from_bodies",
     "from_body",
     "parse_documents",

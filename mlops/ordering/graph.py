@@ -14,7 +14,7 @@ from mlops.ordering.gates import CaBundlePresent, Gate, GateAfter, NamespaceMade
 from mlops.ordering.kinds import Kinds
 from mlops.ordering.objects import KubeObject, ObjectRef
 from mlops.ordering.rule import GATE_GROUP
-from mlops.ordering.topology import shortest_way, sort
+from mlops.ordering.topology import reduce, shortest_way, sort
 from mlops.ordering.view import View
 
 
@@ -57,24 +57,14 @@ class Graph:
     @cached_property
     def _reduced(self) -> dict[ObjectRef, tuple[ObjectRef, ...]]:
         """Objects each object waits for directly: gates replaced by what they stand for, what follows from others left out."""
-        bit = {ref: 1 << i for i, ref in enumerate(self._order)}
-        reach: dict[ObjectRef, int] = {}  # all objects before a node, as a set of bits
         direct: dict[ObjectRef, set[ObjectRef]] = {}
-        reduced = {}
         for ref in self._order:
             before: set[ObjectRef] = set()
             for edge in self._edges_from.get(ref, ()):
                 before |= direct[edge.target] if edge.target.group == GATE_GROUP else {edge.target}
             direct[ref] = before
-            implied = 0
-            for target in before:
-                implied |= reach[target]
-            reach[ref] = implied
-            for target in before:
-                reach[ref] |= bit[target]
-            if ref.group != GATE_GROUP:
-                reduced[ref] = tuple(sorted(target for target in before if not implied & bit[target]))
-        return reduced
+        objects = {ref: before for ref, before in direct.items() if ref.group != GATE_GROUP}
+        return {ref: tuple(sorted(targets)) for ref, targets in reduce(objects).items()}
 
     @cached_property
     def _by_ref(self) -> dict[ObjectRef, KubeObject]:
@@ -87,6 +77,11 @@ class Graph:
             KeyError: not in the set.
         """
         return self._by_ref[ref]
+
+    def identify(self, item: KubeObject) -> ObjectRef:
+        """Identity of an object in the graph, which leaves out the namespace of cluster-wide kinds."""
+        kind = self.kinds.get(item.group, item.kind)
+        return ObjectRef(item.group, item.kind, (item.namespace or "") if kind is None or kind.namespaced else "", item.name)
 
     def in_order(self) -> tuple[KubeObject, ...]:
         """The objects, each after all that it waits for."""

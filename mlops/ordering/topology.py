@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from mlops.errors import Problem
 from mlops.ordering.edge import Cut, Edge
 from mlops.ordering.errors import OrderingError
 from mlops.ordering.objects import ObjectRef
 from mlops.ordering.rule import GATE_GROUP, Strength, Yields
+
+Node = TypeVar("Node")
 
 
 def sort(refs: Iterable[ObjectRef], edges: Iterable[Edge], rank: Mapping[ObjectRef, int] | None = None) -> tuple[ObjectRef, ...]:
@@ -48,6 +51,26 @@ def sort(refs: Iterable[ObjectRef], edges: Iterable[Edge], rank: Mapping[ObjectR
         left = set(waiting) - set(done)
         raise cycle_error([edge for edge in edges if edge.source in left and edge.target in left])
     return tuple(done)
+
+
+def reduce(before: Mapping[Node, Collection[Node]]) -> dict[Node, tuple[Node, ...]]:
+    """Transitive reduction: of what each node waits for, that which does not follow from the rest.
+
+    Args:
+        before: what each node waits for; nodes in topological order.
+    """
+    bit = {node: 1 << place for place, node in enumerate(before)}
+    reach: dict[Node, int] = {}  # all nodes before one, as a set of bits
+    reduced = {}
+    for node, targets in before.items():
+        implied = 0
+        for target in targets:
+            implied |= reach[target]
+        reach[node] = implied
+        for target in targets:
+            reach[node] |= bit[target]
+        reduced[node] = tuple(target for target in targets if not implied & bit[target])
+    return reduced
 
 
 def cut_cycles(edges: Sequence[Edge]) -> tuple[tuple[Edge, ...], tuple[Cut, ...]]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlops.folders import cache_folder
 from mlops.tools.pins import Pin, Platform
 
 
@@ -30,10 +31,8 @@ class Cache:
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Cache:
-        """The user's cache: ``MLOPS_CACHE_DIR``, else ``onprem-mlops`` in ``XDG_CACHE_HOME`` or ``~/.cache``."""
-        own = environ.get("MLOPS_CACHE_DIR")
-        general = environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-        return cls(Path(own).absolute() if own else Path(general, "onprem-mlops"), Platform.here())
+        """The user's cache on this platform."""
+        return cls(cache_folder(environ), Platform.here())
 
     def folder(self, pin: Pin) -> Path:
         """The folder of a finished program, there or not."""

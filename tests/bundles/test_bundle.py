@@ -14,7 +14,6 @@ from mlops.bundles import (
     Bundle,
     Kustomize,
     Places,
-    default_cache,
     images,
     images_in_texts,
     load_bundle,
@@ -23,6 +22,7 @@ from mlops.bundles import (
 )
 from mlops.bundles.bundle import bundles_using
 from mlops.errors import UserError
+from mlops.folders import cache_folder
 from mlops.ordering import OrderingError, build_graph, from_bodies
 from mlops.tools import tool
 from tests.bundles.source_archives import archive, make_places, make_source
@@ -41,7 +41,7 @@ def cert_manager(cache: Path) -> Bundle:
 
 
 def test_cert_manager_golden(tmp_path: Path) -> None:
-    bundle = cert_manager(default_cache())
+    bundle = cert_manager(cache_folder())
     assert Counter(item.kind for item in bundle.objects) == {
         "ClusterRole": 13, "ClusterRoleBinding": 10, "CustomResourceDefinition": 6, "Deployment": 3,
         "MutatingWebhookConfiguration": 1, "Namespace": 1, "Role": 4, "RoleBinding": 4, "Service": 3, "ServiceAccount": 3,
@@ -62,9 +62,9 @@ def test_cert_manager_golden(tmp_path: Path) -> None:
 
 
 def test_a_warm_load_is_quick() -> None:
-    cold = cert_manager(default_cache())
+    cold = cert_manager(cache_folder())
     began = time.perf_counter()
-    warm = cert_manager(default_cache())
+    warm = cert_manager(cache_folder())
     assert time.perf_counter() - began < 0.2
     assert [item.body for item in warm.objects] == [item.body for item in cold.objects]
 

@@ -19,7 +19,6 @@ from mlops.bundles import (
     Kustomize,
     Places,
     bundles_in,
-    default_cache,
     images,
     images_in_texts,
     load_bundle,
@@ -27,6 +26,7 @@ from mlops.bundles import (
     read_lock,
 )
 from mlops.bundles.changes import compare
+from mlops.folders import cache_folder
 from mlops.ordering import KubeObject, from_bodies
 from mlops.ordering.kinds import Kinds
 
@@ -85,7 +85,7 @@ pytestmark = pytest.mark.site
 
 def load() -> tuple[Bundle, ...]:
     names = [name for name in bundles_in(MANIFESTS) if name not in NOT_KUBEFLOW]
-    return load_bundles(names, manifests=MANIFESTS, places=PLACES, cache=default_cache(), kustomize=Kustomize.pinned())
+    return load_bundles(names, manifests=MANIFESTS, places=PLACES, cache=cache_folder(), kustomize=Kustomize.pinned())
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_every_object_of_upstreams_example_is_in_exactly_one_bundle(objects: lis
     (tmp_path / "example").mkdir()
     (tmp_path / "example/kustomization.yaml").write_text("resources: [../sources/kubeflow/example]\n")
     (tmp_path / "sources.lock.yaml").write_text((MANIFESTS / "sources.lock.yaml").read_text())
-    example = load_bundle("example", manifests=tmp_path, places=PLACES, cache=default_cache(), kustomize=Kustomize.pinned())
+    example = load_bundle("example", manifests=tmp_path, places=PLACES, cache=cache_folder(), kustomize=Kustomize.pinned())
     changes = compare(placed(example.objects, objects), placed(objects, objects))
     assert changes.added == changes.removed == ()
     found = {f"{ref.kind} {ref.name}": fields for ref, fields in changes.changed.items()}

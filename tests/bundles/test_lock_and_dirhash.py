@@ -8,7 +8,6 @@ import pytest
 
 from mlops.bundles import read_lock
 from mlops.bundles.dirhash import dirhash
-from mlops.bundles.places import default_cache
 from mlops.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -84,9 +83,3 @@ def test_no_lock_file_at_all(tmp_path: Path, text: str) -> None:
     (tmp_path / "lock").write_text(text)
     with pytest.raises(UserError, match="lock file"):
         read_lock(tmp_path / "lock")
-
-
-def test_where_the_cache_is() -> None:
-    assert default_cache({"MLOPS_CACHE_DIR": "/c"}) == Path("/c")
-    assert default_cache({"XDG_CACHE_HOME": "/x"}) == Path("/x/onprem-mlops")
-    assert default_cache({}) == Path.home() / ".cache/onprem-mlops"

@@ -8,13 +8,14 @@ from pathlib import Path
 import pulumi
 import pytest
 
-from components import definitions
+from components import object_set
 from components.bundle import ClusterObjects, ClusterObjectsArgs
 from components.cluster import ExistingCluster, ExistingClusterArgs
 from components.manifests import Manifests
 from components.outputs import LayerOutputs, export_outputs
 from mlops.bundles import Bundle
 from mlops.errors import UserError
+from mlops.objectset import Store
 from mlops.ordering import parse_documents
 from mlops.settings import Data, Deadlines, Secret, SecretState, Sources
 from mlops.settings import ExistingCluster as ExistingClusterSettings
@@ -80,9 +81,19 @@ kind: PersistentVolumeClaim
 metadata: {name: data, namespace: guard}
 spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 ---
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
+apiVersion: node.k8s.io/v1
+kind: RuntimeClass
 metadata: {name: wide, namespace: guard, annotations: {pulumi.com/patchFieldManager: someone}}
+handler: wide
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: user, namespace: guard}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: guard}
+data: {}
 """
 
 
@@ -119,7 +130,7 @@ def program(*texts: str, data: Data = KEEP, told: Callable[[ClusterObjects], obj
 def no_tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     cache = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(definitions, "pinned_kubectl", lambda: Path("kubectl"))
+        patch.setattr(object_set, "pinned_kubectl", lambda: Path("kubectl"))
         patch.setenv("MLOPS_CACHE_DIR", str(cache))
         yield
 
@@ -146,7 +157,7 @@ def test_objects_keep_their_kind_and_get_the_explicit_provider(registered: Regis
         "a/Thing/one": "kubernetes:example.org/v1:Thing",
         "a/Secret/guard/password": "kubernetes:core/v1:Secret",
         "a/PersistentVolumeClaim/guard/data": "kubernetes:core/v1:PersistentVolumeClaim",
-        "a/ClusterRole/wide": "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole",
+        "a/RuntimeClass/wide": "kubernetes:node.k8s.io/v1:RuntimeClass",
         "b/Namespace/guard": "kubernetes:core/v1:Namespace",
         "b/Deployment/guard/guard": "kubernetes:apps/v1:Deployment",
         "b/Service/guard/guard": "kubernetes:core/v1:Service",
@@ -169,7 +180,7 @@ def test_an_object_stands_below_its_bundle_and_that_below_its_layer(registered: 
     bundle = registered.one("a", "onprem-mlops:bundle:Bundle")
     assert registered.one("a/Thing/one").parent == bundle.urn
     assert bundle.parent == registered.one("layera").urn
-    assert bundle.inputs == {"objects": 4}
+    assert bundle.inputs == {"objects": 6}
 
 
 def test_only_guarded_objects_have_a_gate_and_it_holds_for_updates_too(registered: Registered) -> None:
@@ -213,7 +224,7 @@ metadata: {name: i, namespace: default}
 def test_every_object_has_one_field_manager_so_that_a_create_cut_short_can_be_made_again(registered: Registered) -> None:
     objects = [item for item in registered.of_type("kubernetes:") if item.name[:2] in {"a/", "b/"}]
     managers = {item.name: annotations_of(item)["pulumi.com/patchFieldManager"] for item in objects}
-    assert managers.pop("a/ClusterRole/wide") == "someone", "what a manifest says itself wins"
+    assert managers.pop("a/RuntimeClass/wide") == "someone", "what a manifest says itself wins"
     assert set(managers.values()) == {"onprem-mlops"}
 
 
@@ -231,7 +242,66 @@ def test_values_of_a_secret_object_are_secret(registered: Registered) -> None:
 def test_definitions_with_the_same_dependencies_are_one_resource(registered: Registered) -> None:
     (group,) = [item for item in registered.of_type("command:local:Command") if "CustomResourceDefinitions" in item.name]
     assert group.name == "b/CustomResourceDefinitions"
-    assert {"things.example.org", "others.example.org"} <= group.inputs["environment"].keys()
+    definitions = {"CustomResourceDefinition/things.example.org", "CustomResourceDefinition/others.example.org"}
+    assert definitions <= group.inputs["environment"].keys()
+
+
+def test_what_merely_lies_there_is_one_resource_and_fields_of_others_are_left_out(registered: Registered) -> None:
+    found = registered.one("a/ObjectSet")
+    assert found.parent == registered.one("a", "onprem-mlops:bundle:Bundle").urn
+    assert {"ServiceAccount/guard/user", "ConfigMap/guard/settings"} <= found.inputs["environment"].keys()
+    body = Store.default().take(found.inputs["environment"]["ConfigMap/guard/settings"])
+    assert body is not None
+    assert "data" not in body
+    assert registered.before("a/ObjectSet") == {"cluster-kubernetes", "b/Namespace/guard"}
+
+
+def test_the_last_step_knows_all_members_of_sets(registered: Registered) -> None:
+    step = registered.one("object-sets")
+    assert step.inputs["environment"]["OBJECTS"].split() == [
+        "ConfigMap/guard/settings",
+        "CustomResourceDefinition/others.example.org",
+        "CustomResourceDefinition/things.example.org",
+        "ServiceAccount/guard/user",
+    ]
+    assert step.inputs["environment"]["KEPT"] == "CustomResourceDefinition"
+    assert "delete" not in step.inputs
+    assert {item.name for item in registered.of_type("kubernetes:")} <= registered.before("object-sets")
+
+
+def test_members_behind_a_webhook_are_a_set_of_their_own_with_a_gate() -> None:
+    text = (
+        GUARD
+        + """
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: settings}
+webhooks:
+- name: settings.guard.example.org
+  clientConfig: {service: {name: guard, namespace: guard}}
+  objectSelector: {matchLabels: {guarded: "yes"}}
+  rules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [configmaps]}]
+  sideEffects: None
+  admissionReviewVersions: [v1]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: free, namespace: guard}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: guarded, namespace: guard, labels: {guarded: "yes"}}
+"""
+    )
+    found = record(program(text))
+    free, guarded = found.one("a/ObjectSet"), found.one("a/GatedObjectSet")
+    assert "ConfigMap/guard/free" in free.inputs["environment"]
+    assert "ConfigMap/guard/guarded" in guarded.inputs["environment"]
+    assert free.hooks["before_create"] == []
+    assert guarded.hooks["before_create"] == ["a/GatedObjectSet: gates"]
+    assert guarded.hooks["before_update"] == ["a/GatedObjectSet: gates", "differences of a/GatedObjectSet"]
+    assert "a/ValidatingWebhookConfiguration/settings" in found.before("a/GatedObjectSet")
 
 
 @pytest.mark.parametrize(("data", "kept"), [("keep", True), ("remove", False)])

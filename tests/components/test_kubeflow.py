@@ -11,7 +11,7 @@ from pathlib import Path
 import pulumi
 import pytest
 
-from components import definitions
+from components import object_set
 from components.bundle import ClusterObjects, ClusterObjectsArgs
 from components.certificates import CertManager, CertManagerArgs
 from components.certificates.cert_manager import BUNDLE
@@ -23,6 +23,8 @@ from components.manifests import Manifests
 from components.outputs import LayerOutputs
 from components.retention import retained
 from mlops.bundles import bundles_in
+from mlops.objectset import MEMBERS, summaries_in
+from mlops.objectset.kinds import position
 from mlops.ordering import Graph, NamespaceMade, ObjectRef, Strength, WorkloadReady, build_graph
 from mlops.settings import Data, Deadlines, Secret, SecretState, Sources
 from mlops.settings import ExistingCluster as ExistingClusterSettings
@@ -56,7 +58,7 @@ def build(data: Data, settings: KubeflowSettings) -> list[LayerOutputs]:
 def tools() -> Iterator[None]:
     """No kubectl is needed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(definitions, "pinned_kubectl", lambda: Path("kubectl"))
+        patch.setattr(object_set, "pinned_kubectl", lambda: Path("kubectl"))
         yield
 
 
@@ -80,9 +82,15 @@ def by_object(registered: Registered) -> dict[tuple[str, str], Registration]:
             _, kind, name = item.name.split("/", 2)
             group = item.type.split(":")[1].rpartition("/")[0].replace("core", "")
             found[f"{kind}.{group}", name] = item
-        elif item.name.endswith("/CustomResourceDefinitions"):
-            found |= {(f"{CRD}.apiextensions.k8s.io", name): item for name in item.inputs["environment"] if "." in name}
+        elif _is_set(item):
+            for named in summaries_in(item.inputs["environment"]):
+                kind, _, name = named.partition("/")
+                found[f"{kind}.{MEMBERS[kind].group}", name] = item
     return found
+
+
+def _is_set(item: Registration) -> bool:
+    return "OBJECT_SET" in item.inputs.get("environment", {})
 
 
 def key(ref: ObjectRef) -> tuple[str, str]:
@@ -94,15 +102,45 @@ def test_the_settings_know_the_parts_that_there_are() -> None:
 
 
 def test_every_object_is_registered_with_the_dependencies_of_the_graph(
-    graph: Graph, by_object: dict[tuple[str, str], Registration]
+    graph: Graph, registered: Registered, by_object: dict[tuple[str, str], Registration]
 ) -> None:
     assert len(graph.objects) > 700
+    before = {item.urn: set[str]() for item in by_object.values()}
+    for resource in registered.all:  # in the order of registration, so what it waits for is known
+        if resource.urn in before:
+            direct = resource.dependencies & before.keys()
+            before[resource.urn] = direct.union(*(before[urn] for urn in direct))
     for item in graph.objects:
-        wanted = {by_object[key(ref)].urn for ref in graph.dependencies(item.ref)}
         resource = by_object[key(item.ref)]
-        # the provider, generated credentials inside a Secret and the parent count as well; objects do not
-        objects = {urn for urn in resource.dependencies if "$kubernetes:" in urn or "CustomResourceDefinitions" in urn}
-        assert objects == wanted, item.ref
+        wanted = {by_object[key(ref)].urn for ref in graph.dependencies(item.ref)} - {resource.urn}
+        assert wanted <= before[resource.urn], item.ref
+
+
+def test_nothing_waits_for_more_than_the_graph_says_but_members_of_sets(
+    graph: Graph, by_object: dict[tuple[str, str], Registration]
+) -> None:
+    objects = {item.urn for item in by_object.values()}
+    before: dict[ObjectRef, set[str]] = {}
+    for item in graph.in_order():
+        direct = graph.dependencies(item.ref)
+        before[item.ref] = {by_object[key(ref)].urn for ref in direct}.union(*(before[ref] for ref in direct))
+    for item in graph.objects:
+        resource = by_object[key(item.ref)]
+        if not _is_set(resource):
+            # a set waits for what any of its members waits for, so behind a set there may be more
+            allowed = before[item.ref]
+            direct_objects = resource.dependencies & objects
+            assert direct_objects <= allowed, item.ref
+
+
+def test_within_a_set_members_are_written_in_the_order_of_the_graph(
+    graph: Graph, by_object: dict[tuple[str, str], Registration]
+) -> None:
+    for item in graph.objects:
+        for ref in graph.dependencies(item.ref):
+            if by_object[key(ref)] is by_object[key(item.ref)]:
+                # a ClusterRole that gathers others may stand before them: a controller fills it
+                assert position(f"{ref.kind}/") <= position(f"{item.kind}/"), (ref, item.ref)
 
 
 def test_every_object_that_needs_something_first_has_one_hook_for_create_and_update(
@@ -111,9 +149,11 @@ def test_every_object_that_needs_something_first_has_one_hook_for_create_and_upd
     guarded = {item.ref for item in graph.objects if needs_of(graph, item)}
     assert len(guarded) > 60
     for item in graph.objects:
-        if item.kind == CRD:
+        resource = by_object[key(item.ref)]
+        if _is_set(resource):
+            assert resource.hooks["before_create"] or item.ref not in guarded, item.ref
             continue
-        hooks = by_object[key(item.ref)].hooks
+        hooks = resource.hooks
         assert hooks["before_create"] == hooks["before_update"]
         assert len(hooks["before_create"]) == (1 if item.ref in guarded else 0), item.ref
 
@@ -137,7 +177,7 @@ def test_values_of_secrets_are_secret_and_nothing_else_is_hidden(by_object: dict
     for (kind, name), item in by_object.items():
         if kind == "Secret.":
             assert item.secret_inputs == {"data", "stringData"} & item.inputs.keys(), name
-        elif not kind.startswith(CRD):
+        elif not _is_set(item):
             assert not item.secret_inputs, name
 
 
@@ -150,9 +190,14 @@ def test_nothing_that_others_own_is_sent(by_object: dict[tuple[str, str], Regist
             assert "caBundle" not in webhook["clientConfig"], name
 
 
-def test_the_definitions_of_a_bundle_are_one_resource(registered: Registered) -> None:
-    groups = [item for item in registered.of_type("command:local:Command") if CRD in item.name]
-    assert len(groups) == len({item.name.split("/")[0] for item in groups}) == 11
+def test_what_merely_lies_there_is_two_resources_of_each_bundle(registered: Registered) -> None:
+    """And one more for members in a namespace that a controller makes."""
+    names = [item.name for item in registered.all if _is_set(item)]
+    definitions = [name for name in names if CRD in name]
+    assert len(definitions) == len({name.split("/")[0] for name in definitions}) == 11
+    assert {name for name in names if "Gated" in name} == {"model-registry/GatedObjectSet"}
+    assert not [name for name in names if name.count("/") > 1], "none had to be split"
+    assert sum(len(summaries_in(item.inputs["environment"])) for item in registered.all if _is_set(item)) > 450
 
 
 def test_destroy_keeps_what_users_have_made(graph: Graph, by_object: dict[tuple[str, str], Registration]) -> None:
@@ -168,7 +213,7 @@ def test_destroy_keeps_what_users_have_made(graph: Graph, by_object: dict[tuple[
         "user-namespace/Profile/kubeflow-user-example-com",
     }
     assert {ref.kind for ref in retained(graph)} == {"PersistentVolumeClaim", "Namespace", "Profile", CRD}
-    assert not any("delete" in item.inputs for item in by_object.values() if item.type.startswith("command:"))
+    assert not any("delete" in item.inputs for item in by_object.values() if CRD in item.name)
 
 
 def test_remove_keeps_nothing_and_empties_the_kinds_before_anything_goes(tools: None, graph: Graph) -> None:
@@ -180,9 +225,10 @@ def test_remove_keeps_nothing_and_empties_the_kinds_before_anything_goes(tools: 
     assert emptying.inputs["environment"]["KINDS"].split() == list(graph.removal.kinds)
     assert emptying.inputs["environment"]["KINDS"].startswith("profiles.kubeflow.org ")
     assert "stdin" in emptying.secret_inputs
-    others = {item.name for item in found.all if item.type.startswith("kubernetes:") or CRD in item.name}
+    others = {item.name for item in found.all if item.type.startswith("kubernetes:") or _is_set(item)}
     assert others <= found.before("users-objects"), "what goes first depends on all others"
-    assert all("delete" in item.inputs for item in found.of_type("command:local:Command"))
+    assert all("delete" in item.inputs for item in found.of_type("command:local:Command") if item.name != "object-sets")
+    assert found.one("object-sets").inputs["environment"]["KEPT"] == ""
 
 
 def test_versions_and_the_first_password_are_outputs(tools: None) -> None:

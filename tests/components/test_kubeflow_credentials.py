@@ -30,8 +30,9 @@ from components.kubeflow.credentials import (
     check,
     first_user,
 )
-from mlops.bundles import Bundle, Kustomize, Places, bundles_in, default_cache, load_bundles, read_lock
+from mlops.bundles import Bundle, Kustomize, Places, bundles_in, load_bundles, read_lock
 from mlops.errors import UserError
+from mlops.folders import cache_folder
 from mlops.ordering import KubeObject, from_bodies, parse_documents
 from tests.components.recording import Registered, record
 
@@ -262,7 +263,7 @@ def kubeflow() -> tuple[Bundle, ...]:
     if missing:
         pytest.skip(f"no archive at hand of {', '.join(missing)}; put a mirror beside the checkout as shared/upstream")
     return load_bundles(
-        bundles_in(MANIFESTS), manifests=MANIFESTS, places=PLACES, cache=default_cache(), kustomize=Kustomize.pinned()
+        bundles_in(MANIFESTS), manifests=MANIFESTS, places=PLACES, cache=cache_folder(), kustomize=Kustomize.pinned()
     )
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from mlops.bundles import Kustomize, Places, default_cache, load_bundle
+from mlops.bundles import Kustomize, Places, load_bundle
+from mlops.folders import cache_folder
 from mlops.ordering import ALL_RULES, Graph, KubeObject, ObjectRef, OrderingError, WebhookAnswers, build_graph
 from mlops.ordering.rule import GATE_GROUP, gate_of
 from tests.ordering.objects_for_tests import crd, deployment, namespace, obj, service, webhook
@@ -84,7 +85,7 @@ def cert_manager() -> list[KubeObject]:
         "cert-manager",
         manifests=REPOSITORY / "manifests",
         places=Places.from_environment(checkout=REPOSITORY),
-        cache=default_cache(),
+        cache=cache_folder(),
         kustomize=Kustomize.pinned(),
     )
     own = [

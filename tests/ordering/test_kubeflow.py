@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from mlops.bundles import Kustomize, Places, bundles_in, default_cache, load_bundles, read_lock
+from mlops.bundles import Kustomize, Places, bundles_in, load_bundles, read_lock
 from mlops.bundles.order import overrides_of
+from mlops.folders import cache_folder
 from mlops.ordering import ALL_RULES, Graph, KubeObject, ObjectRef, Overrides, WebhookAnswers, build_graph
 from mlops.ordering.rule import GATE_GROUP
 
@@ -39,7 +40,7 @@ def loaded() -> tuple[tuple[KubeObject, ...], Overrides]:
     if missing_sources():
         pytest.skip(f"no archive at hand of {', '.join(missing_sources())}; put a mirror beside the checkout as shared/upstream")
     names = [name for name in bundles_in(MANIFESTS) if name not in OTHER_LAYERS]
-    bundles = load_bundles(names, manifests=MANIFESTS, places=PLACES, cache=default_cache(), kustomize=Kustomize.pinned())
+    bundles = load_bundles(names, manifests=MANIFESTS, places=PLACES, cache=cache_folder(), kustomize=Kustomize.pinned())
     return tuple(item for bundle in bundles for item in bundle.objects), overrides_of(bundles, MANIFESTS)
 
 

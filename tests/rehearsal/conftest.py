@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from mlops.bundles import Places, default_cache, fetch, read_lock
+from mlops.bundles import Places, fetch, read_lock
 from mlops.errors import UserError
+from mlops.folders import cache_folder
 from mlops.rehearsal.run.outside import TOOLS
 from mlops.rehearsal.site import preflight
 from mlops.rehearsal.site.image import base_image
-from mlops.rehearsal.site.runs import cache_directory
 from mlops.tools import resolve
 
 ROOT = Path(__file__).parents[2]
@@ -31,9 +31,9 @@ def ready() -> Path:
     except UserError as error:
         pytest.skip(f"this machine cannot hold a throw-away site: {error}")
     resolve(TOOLS)
-    fetch(read_lock(ROOT / "manifests" / "sources.lock.yaml").values(), Places.from_environment(checkout=ROOT), default_cache())
+    fetch(read_lock(ROOT / "manifests" / "sources.lock.yaml").values(), Places.from_environment(checkout=ROOT), cache_folder())
     base_image(print)
-    return cache_directory()
+    return cache_folder()
 
 
 @pytest.fixture(scope="session")

@@ -2,29 +2,15 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from pathlib import Path
 
 import pytest
 
 from mlops.tools.cache import Cache
-from mlops.tools.pins import Platform
 from tests.tools.conftest import MakePin, put
 
 
 def not_waiting() -> None:
     pytest.fail("nobody else holds the lock")
-
-
-@pytest.mark.parametrize(
-    ("environ", "root"),
-    [
-        ({"MLOPS_CACHE_DIR": "/a", "XDG_CACHE_HOME": "/b"}, Path("/a")),
-        ({"XDG_CACHE_HOME": "/b"}, Path("/b/onprem-mlops")),
-        ({"MLOPS_CACHE_DIR": ""}, Path("~/.cache/onprem-mlops").expanduser()),
-    ],
-)
-def test_the_place_follows_the_environment(environ: dict[str, str], root: Path) -> None:
-    assert Cache.of(environ) == Cache(root, Platform.here())
 
 
 def test_a_program_is_found_once_it_is_published(cache: Cache, make_pin: MakePin) -> None:

@@ -10,12 +10,12 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from mlops.bundles import Bundle, Kustomize, Places, default_cache, load_bundles
+from mlops.bundles import Bundle, Kustomize, Places, load_bundles
 from mlops.bundles.bundle import bundles_in
-from mlops.bundles.order import overrides_of
-from mlops.ordering import Graph, ObjectRef, build_graph
+from mlops.folders import cache_folder
+from mlops.ordering import Graph, ObjectRef
 from mlops.rehearsal.bench import mutation, verdict
-from mlops.rehearsal.bench.inside import load_graph
+from mlops.rehearsal.bench.inside import graph_of, load_graph
 from mlops.rehearsal.bench.mutation import Mutation
 from mlops.rehearsal.bench.outcome import INSTALLERS, Installer, Job
 from mlops.rehearsal.bench.page import Figures
@@ -80,12 +80,11 @@ class Bench:
             bundles_in(manifests),
             manifests=manifests,
             places=Places.from_environment(checkout=checkout),
-            cache=default_cache(),
+            cache=cache_folder(),
             kustomize=Kustomize.pinned(),
             report=console.print,
         )
-        objects = [item for bundle in self._bundles for item in bundle.objects]
-        self._graph = build_graph(objects, overrides=overrides_of(self._bundles, manifests))
+        self._graph, self._steps = graph_of(self._bundles, manifests)
 
     def run(self, figures: Figures) -> None:
         """Runs everything and adds what it found."""
@@ -133,11 +132,12 @@ class Bench:
         return folder
 
     def _mutate(self, figures: Figures) -> None:
-        graph = load_graph(self._small_project())
-        plan = mutation.plan(graph)
-        whole = mutation.plan(self._graph)
+        graph, steps = load_graph(self._small_project())
+        plan = mutation.plan(graph, steps)
+        whole = mutation.plan(self._graph, self._steps)
         figures.implied, figures.behind_gates = plan.implied, plan.behind_gates
-        figures.others = len(whole.mutations) - len({m for m in whole.mutations if m in set(plan.mutations)})
+        tested = {edge for missing in plan.mutations for edge in missing.edges}
+        figures.others = sum(tested.isdisjoint(missing.edges) for missing in whole.mutations)
         known = dict.fromkeys(plan.mutations, Verdict.NOTHING)
         runs: Sequence[Sequence[Mutation]] = plan.runs
         for seed in range(1, _MOST_MUTATION_SEEDS + 1):
@@ -174,5 +174,5 @@ def run_bench(checkout: Path, console: Console, size: Size, figures: Figures) ->
     os.environ["PATH"] = preflight.search_path()
     preflight.check(rootless=os.geteuid() != 0)
     figures.settings = engine_settings(os.environ)
-    with TemporaryDirectory(prefix="bench-", dir=default_cache().absolute()) as folder:
+    with TemporaryDirectory(prefix="bench-", dir=cache_folder().absolute()) as folder:
         Bench(checkout, console, size, Path(folder)).run(figures)

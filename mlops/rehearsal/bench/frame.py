@@ -9,8 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-from mlops.bundles import default_cache
 from mlops.errors import UserError
+from mlops.folders import cache_folder
 from mlops.rehearsal.bench.outcome import Job
 from mlops.rehearsal.run.display import make_console
 from mlops.rehearsal.run.outside import install_plugins, keep_logs
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
             link_folder([tool for tool in tools.values() if tool.name != "pulumi-resource-kubernetes"], run.path / "tools")
             code = run_in_frame([sys.executable, "-m", "mlops.rehearsal.bench.inside", str(file), str(run.path)], run)
             if code and code < _SIGNALLED:
-                console.print(f"{job.label}: logs in {keep_logs(run.path, default_cache() / 'failed-rehearsals')}", markup=False)
+                console.print(f"{job.label}: logs in {keep_logs(run.path, cache_folder() / 'failed-rehearsals')}", markup=False)
             return code
     except UserError as error:
         console.print(str(error), markup=False)

@@ -15,11 +15,13 @@ from pathlib import Path
 
 import yaml
 
-from mlops.bundles import Kustomize, Places, default_cache, load_bundles
+from mlops.bundles import Bundle, Kustomize, Places, load_bundles
 from mlops.bundles.bundle import bundles_in
 from mlops.bundles.order import overrides_of
 from mlops.errors import UserError
-from mlops.ordering import Graph, KubeObject, build_graph
+from mlops.folders import cache_folder
+from mlops.objectset.units import units
+from mlops.ordering import Graph, KubeObject, Unit, build_graph
 from mlops.rehearsal.bench.critical import critical_path
 from mlops.rehearsal.bench.delays import seeded
 from mlops.rehearsal.bench.others import kustomize_order, yaml_v2_sets
@@ -73,7 +75,7 @@ def run(job: Job, workdir: Path) -> Outcome:
         job: what to run.
         workdir: a folder of the run.
     """
-    graph = load_graph(job.project)
+    graph, _ = load_graph(job.project)
     prepare = {"program": _program, "loop": _loop, "yaml/v2": _yaml_v2}[job.installer]
     spec = SiteSpec(STACK, "bench.example", (_HOST,), "192.168.50.0/24", seed=job.seed, delay_scale=job.delay_scale)
     with ClusterOnly(spec, job.tools, workdir / "cluster") as cluster:
@@ -111,17 +113,23 @@ def run(job: Job, workdir: Path) -> Outcome:
     )
 
 
-def load_graph(project: Path) -> Graph:
-    """The graph of all bundles of a project, as the program builds it."""
+def load_graph(project: Path) -> tuple[Graph, tuple[Unit, ...]]:
+    """The graph of all bundles of a project, and its steps, as the program makes them."""
     manifests = project / "manifests"
     bundles = load_bundles(
         bundles_in(manifests),
         manifests=manifests,
         places=Places.from_environment(checkout=project),
-        cache=default_cache(),
+        cache=cache_folder(),
         kustomize=Kustomize.pinned(),
     )
-    return build_graph([item for bundle in bundles for item in bundle.objects], overrides=overrides_of(bundles, manifests))
+    return graph_of(bundles, manifests)
+
+
+def graph_of(bundles: Sequence[Bundle], manifests: Path) -> tuple[Graph, tuple[Unit, ...]]:
+    """As :func:`load_graph`, of bundles that are rendered already."""
+    graph = build_graph([item for bundle in bundles for item in bundle.objects], overrides=overrides_of(bundles, manifests))
+    return graph, units(graph, {graph.identify(item): bundle.name for bundle in bundles for item in bundle.objects})
 
 
 def _until_ready(inspection: Inspection, started: float) -> float | None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 
-from mlops.ordering import Graph, ObjectRef, Strength
+from mlops.ordering import Graph, ObjectRef, Strength, Unit
 from mlops.ordering.rule import GATE_GROUP
-from mlops.ordering.topology import sort
 from mlops.ordering.view import ADMISSION
 
 LATE = ObjectRef("batch", "Job", "default", "late")
@@ -23,26 +23,33 @@ _LEADING_TO_BACKENDS = ("R14", "R22")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mutation:
-    """A hard edge that is taken away.
+    """Hard edges between two steps, taken away together.
 
     Attributes:
-        source: object that waits.
-        target: object, or gate, that it waits for.
-        rules: rules that make the edge; all of them are taken away.
+        source: the first object of the step that waits.
+        target: the first object of the step, or the gate, that it waits for.
+        rules: rules that make the edges; all of them are taken away.
+        edges: what is taken away, all edges between objects of the two steps: source, target and rule.
     """
 
     source: ObjectRef
     target: ObjectRef
     rules: tuple[str, ...]
+    edges: tuple[tuple[ObjectRef, ObjectRef, str], ...]
 
     def __str__(self) -> str:
         return f"{self.source} -> {self.target} [{', '.join(self.rules)}]"
 
+    @property
+    def sources(self) -> tuple[ObjectRef, ...]:
+        """Objects that lose an edge."""
+        return tuple(sorted({source for source, _, _ in self.edges}))
+
     def overrides(self) -> dict[str, list[dict[str, str]]]:
-        """Sections of an ``order.yaml`` that take the edge away, and let the loss be seen."""
+        """Sections of an ``order.yaml`` that take the edges away, and let the loss be seen."""
         if self.target.group == GATE_GROUP and self.target.kind.endswith("WebhookConfiguration"):
             return self._without_gate()
-        remove = [_entry(self.source, self.target, rule) for rule in self.rules]
+        remove = [_entry(*edge) for edge in self.edges]
         # what the object waited for comes late
         return {"remove": remove, "add": [] if self.target.group == GATE_GROUP else [_entry(self.target, LATE)]}
 
@@ -52,8 +59,10 @@ class Mutation:
         The guard comes before its backend and before the object: as long as there is no guard nothing is refused.
         """
         configuration = ObjectRef(ADMISSION, self.target.kind, "", self.target.name)
-        remove = [_entry(self.source, "*.gate *", "R4"), *(_entry(self.source, "*", rule) for rule in _LEADING_TO_BACKENDS)]
-        return {"remove": [*remove, _entry(configuration, "*", "R7")], "add": [_entry(self.source, configuration)]}
+        remove = [_entry(configuration, "*", "R7")]
+        for source in self.sources:
+            remove += [_entry(source, "*.gate *", "R4"), *(_entry(source, "*", rule) for rule in _LEADING_TO_BACKENDS)]
+        return {"remove": remove, "add": [_entry(source, configuration) for source in self.sources]}
 
 
 def _entry(source: ObjectRef, target: ObjectRef | str, rule: str | None = None) -> dict[str, str]:
@@ -66,7 +75,7 @@ class MutationPlan:
 
     Attributes:
         runs: edges by run; within a run no source waits for another one.
-        implied: number of hard edges that follow from others: without them the order is the same.
+        implied: number of pairs of steps whose hard edges follow from others: without them the order is the same.
         behind_gates: number of hard edges from a gate to what stands behind it. The gate asks the webhook itself before each
             guarded object, so these only keep workers from waiting; they are tested by taking the gate away as a whole.
     """
@@ -82,19 +91,26 @@ class MutationPlan:
 
 
 class _Reach:
-    """Which nodes come before which, gates included; sets of nodes as integers."""
+    """Which steps come before which, gates included; sets of nodes as integers. A step is named by its first object."""
 
-    def __init__(self, graph: Graph) -> None:
-        nodes = sort([item.ref for item in graph.objects], graph.edges)
-        self.bit = {ref: 1 << place for place, ref in enumerate(nodes)}
-        self.targets: dict[ObjectRef, set[ObjectRef]] = {ref: set() for ref in nodes}
+    def __init__(self, graph: Graph, steps: Iterable[Unit]) -> None:
+        self._first = {item.ref: step.members[0].ref for step in steps for item in step.members}
+        self.targets: dict[ObjectRef, set[ObjectRef]] = {self.step(ref): set() for ref in self._first}
         for edge in graph.edges:
-            self.targets[edge.source].add(edge.target)
+            source, target = self.step(edge.source), self.step(edge.target)
+            if source != target:
+                self.targets.setdefault(source, set()).add(target)
+        nodes = tuple(TopologicalSorter({node: sorted(targets) for node, targets in self.targets.items()}).static_order())
+        self.bit = {ref: 1 << place for place, ref in enumerate(nodes)}
         self.before: dict[ObjectRef, int] = {}
         for ref in nodes:
             self.before[ref] = 0
-            for target in self.targets[ref]:
+            for target in self.targets.get(ref, ()):
                 self.before[ref] |= self.before[target] | self.bit[target]
+
+    def step(self, ref: ObjectRef) -> ObjectRef:
+        """The node that stands for an object; a gate stands for itself."""
+        return self._first.get(ref, ref)
 
     def before_without(self, source: ObjectRef, target: ObjectRef) -> int:
         """What comes before the source even without the edge to the target."""
@@ -109,23 +125,26 @@ class _Reach:
         return bool(self.before_without(source, target) & self.bit[target])
 
 
-def plan(graph: Graph) -> MutationPlan:
+def plan(graph: Graph, steps: Iterable[Unit]) -> MutationPlan:
     """Plans the runs that take every hard edge away once, as far as the order depends on it.
 
     Args:
         graph: the objects.
+        steps: what is written together (:func:`mlops.objectset.units.units`): edges within a step are left to it, and those between
+            two steps are taken away together.
     """
-    reach = _Reach(graph)
-    rules: dict[tuple[ObjectRef, ObjectRef], set[str]] = {}
+    reach = _Reach(graph, steps)
+    edges: dict[tuple[ObjectRef, ObjectRef], list[tuple[ObjectRef, ObjectRef, str]]] = {}
     hard: set[tuple[ObjectRef, ObjectRef]] = set()
     for edge in graph.edges:
-        ends = edge.source, edge.target
-        rules.setdefault(ends, set()).add(edge.rule)
-        if edge.strength is Strength.HARD:
+        ends = reach.step(edge.source), reach.step(edge.target)
+        edges.setdefault(ends, []).append((edge.source, edge.target, edge.rule))
+        if edge.strength is Strength.HARD and ends[0] != ends[1]:
             hard.add(ends)
     of_objects = {ends for ends in hard if ends[0].group != GATE_GROUP}
     tested = [ends for ends in sorted(of_objects) if not reach.implied(*ends)]
-    mutations = [Mutation(source, target, tuple(sorted(rules[source, target]))) for source, target in tested]
+    rules = {ends: tuple(sorted({rule for _, _, rule in edges[ends]})) for ends in tested}
+    mutations = [Mutation(*ends, rules[ends], tuple(sorted(edges[ends]))) for ends in tested]
     return MutationPlan(_runs(mutations, reach), len(of_objects) - len(tested), len(hard) - len(of_objects))
 
 

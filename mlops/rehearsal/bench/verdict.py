@@ -27,13 +27,14 @@ def verdict(graph: Graph, mutation: Mutation, outcome: Outcome) -> Verdict:
         mutation: the edge.
         outcome: of the run that tested it.
     """
-    what, name = requested_as(graph, mutation.source), resource_name(mutation.source)
-    if what in outcome.refused_at:
+    requested = {requested_as(graph, source) for source in mutation.sources}
+    if requested & set(outcome.refused_at):
         return Verdict.REFUSED
-    if any(failed.endswith(name) for failed in (*outcome.failed_at, *outcome.retried_at)):
+    names = tuple(map(resource_name, mutation.sources))
+    if any(failed.endswith(names) for failed in (*outcome.failed_at, *outcome.retried_at)):
         return Verdict.FAILED
     # the gate for a namespace that a controller makes asks by reading, which no audit log tells
-    held = what in outcome.asked_at or mutation.rules == ("R23",)
+    held = requested & set(outcome.asked_at) or mutation.rules == ("R23",)
     return Verdict.HELD if held else Verdict.NOTHING
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mlops.bundles import Places, default_cache, fetch, read_lock
+from mlops.bundles import Places, fetch, read_lock
 from mlops.errors import Problem, UserError
+from mlops.folders import cache_folder
 from mlops.rehearsal.run.derive import REPLACED, derive
 from mlops.rehearsal.run.display import make_console
 from mlops.rehearsal.run.plan import Plan, site_spec
@@ -89,7 +90,7 @@ def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float, repor
     with timed(phases, "sources"):
         lock = read_lock(checkout / "manifests" / "sources.lock.yaml")
         places = Places.from_environment(checkout=checkout, air_gap=site.sources.air_gap, mirrors=site.sources.mirrors)
-        fetch(lock.values(), places, default_cache(), report=console.print)
+        fetch(lock.values(), places, cache_folder(), report=console.print)
     with timed(phases, "hosts' file system"):
         base = base_image(console.print)
     with run_directory(name, keep=False) as run:
@@ -109,7 +110,7 @@ def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float, repor
         if report_file is not None and plan.report_file.exists():
             shutil.copyfile(plan.report_file, report_file)
         if code and code < _SIGNALLED:
-            console.print(f"logs: {keep_logs(run.path, default_cache() / 'failed-rehearsals')}", markup=False)
+            console.print(f"logs: {keep_logs(run.path, cache_folder() / 'failed-rehearsals')}", markup=False)
         return code
 
 

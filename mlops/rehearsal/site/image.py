@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlops.errors import Problem, UserError
-from mlops.rehearsal.site.runs import cache_directory, remove_tree
+from mlops.folders import cache_folder
+from mlops.rehearsal.site.runs import remove_tree
 
 SUITE = "bookworm"
 PACKAGES = (
@@ -36,7 +37,7 @@ Progress = Callable[[str], None]
 def image_directory(user: int) -> Path:
     """Where a user's base image is kept: its files belong to that user's subordinate ids."""
     digest = hashlib.sha256(repr((SUITE, PACKAGES, EXCLUDED, RECIPE)).encode()).hexdigest()[:12]
-    return cache_directory() / "images" / f"{SUITE}-{digest}-uid{user}"
+    return cache_folder() / "images" / f"{SUITE}-{digest}-uid{user}"
 
 
 def base_image(progress: Progress) -> Path:

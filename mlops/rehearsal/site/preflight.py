@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mlops.errors import Problem, UserError
-from mlops.rehearsal.site.runs import cache_directory
+from mlops.folders import cache_folder
 
 _ADMINISTRATION = ("/usr/local/sbin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 # program -> Debian package that brings it
@@ -67,7 +67,7 @@ def find_problems(*, rootless: bool) -> Iterable[Problem]:
     if missing:
         packages = sorted({wanted[name] for name in missing})
         yield Problem("programs", f"not installed: {', '.join(missing)}", "all of them", f"apt-get install {' '.join(packages)}")
-    cache = str(cache_directory())
+    cache = str(cache_folder())
     if set(cache) & set(_SEPARATORS):
         allowed = f"a path without {' '.join(_SEPARATORS)} (mount options are separated by them)"
         yield Problem("folder for what is kept between runs", cache, allowed, "set MLOPS_CACHE_DIR to another folder")

@@ -12,15 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops.bundles import default_cache
+from mlops.folders import cache_folder
 
 FRAME_PID_FILE = "frame.pid"
 """In a run's directory: process id of the frame's outer process, whose only child is PID 1 of the frame."""
-
-
-def cache_directory() -> Path:
-    """The user's cache, absolute: a frame's program has a working directory of its own."""
-    return default_cache().absolute()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +41,7 @@ def run_directory(name: str, *, keep: bool = False) -> Iterator[Run]:
         name: start of the directory's name, e.g. the site's name.
         keep: leave the directory for the user to look at; the next run removes it.
     """
-    root = cache_directory() / "rehearsals"
+    root = cache_folder() / "rehearsals"
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
     sweep(root)
     path, lock_path, lock = _claim(root, name)

@@ -9,14 +9,23 @@ import yaml
 
 from mlops.bundles import Bundle
 from mlops.bundles.order import overrides_of
-from mlops.ordering import Graph, ObjectRef, build_graph, parse_documents
+from mlops.ordering import Graph, ObjectRef, build_graph, contract, parse_documents
 from mlops.ordering.overrides import Overrides
-from mlops.rehearsal.bench.mutation import LATE, Mutation, closure, guarded, plan
+from mlops.rehearsal.bench.mutation import LATE, Mutation, MutationPlan, closure, guarded, plan
 from mlops.rehearsal.bench.outcome import Outcome
 from mlops.rehearsal.bench.project import make_project, small_set
 from mlops.rehearsal.bench.verdict import Verdict, clearest, requested_as, undecided, verdict
 from tests.ordering.objects_for_tests import namespace, obj
 from tests.rehearsal.bench.guarded_things import ACCOUNT, BACKEND, CRD, GATE, GUARD, NAMESPACE, OTHER, THING, guarded_things
+
+
+def edge(source: ObjectRef, target: ObjectRef, rule: str) -> Mutation:
+    return Mutation(source, target, (rule,), ((source, target, rule),))
+
+
+def planned_for(graph: Graph) -> MutationPlan:
+    """With a step for each object."""
+    return plan(graph, contract(graph, lambda _: None))
 
 
 def waits_for(graph: Graph, source: ObjectRef, target: ObjectRef) -> bool:
@@ -29,22 +38,34 @@ def without(graph: Graph, mutation: Mutation) -> Graph:
 
 
 def test_every_hard_edge_that_makes_a_difference_is_taken_away_once() -> None:
-    planned = plan(guarded_things())
+    planned = planned_for(guarded_things())
     assert set(planned.mutations) == {
-        Mutation(THING, GATE, ("R4",)),
-        Mutation(THING, CRD, ("R2",)),
-        Mutation(ACCOUNT, NAMESPACE, ("R1",)),
-        Mutation(OTHER, NAMESPACE, ("R1",)),
-        Mutation(ObjectRef("", "Service", "hooks", "guard"), NAMESPACE, ("R1",)),
+        edge(THING, GATE, "R4"),
+        edge(THING, CRD, "R2"),
+        edge(ACCOUNT, NAMESPACE, "R1"),
+        edge(OTHER, NAMESPACE, "R1"),
+        edge(ObjectRef("", "Service", "hooks", "guard"), NAMESPACE, "R1"),
     }
     # the backend comes after its account, the thing after its gate: both so after the namespace
     assert planned.implied == 2
     assert planned.behind_gates == 3
 
 
+def test_edges_between_two_sets_are_taken_away_together() -> None:
+    one, two = obj("v1", "ConfigMap", "a", "n"), obj("v1", "ConfigMap", "b", "n")
+    graph = build_graph([namespace("n"), one, two])
+    target = ObjectRef("", "Namespace", "", "n")
+    (missing,) = plan(graph, contract(graph, lambda item: "set" if item.kind == "ConfigMap" else None)).mutations
+    assert missing.edges == ((one.ref, target, "R1"), (two.ref, target, "R1"))
+    mutated = without(build_graph([*graph.objects, obj("batch/v1", "Job", "late", "default", spec={"template": {}})]), missing)
+    assert [mutated.dependencies(item.ref) for item in (one, two)] == [(), ()]
+    assert verdict(graph, missing, outcome(refused_at=("configmaps n/b",))) is Verdict.REFUSED
+    assert verdict(graph, missing, outcome(refused_at=("configmaps n/c",))) is Verdict.NOTHING
+
+
 def test_in_a_run_no_object_without_an_edge_waits_for_another() -> None:
     graph = guarded_things()
-    for run in plan(graph).runs:
+    for run in planned_for(graph).runs:
         sources = [mutation.source for mutation in run]
         assert len(set(sources)) == len(sources)
         assert not any(waits_for(graph, one, other) for one in sources for other in sources if one != other)
@@ -52,15 +73,15 @@ def test_in_a_run_no_object_without_an_edge_waits_for_another() -> None:
 
 def test_nothing_that_comes_late_holds_back_another_object_of_the_run() -> None:
     graph = guarded_things()
-    runs = {mutation: number for number, run in enumerate(plan(graph).runs) for mutation in run}
+    runs = {mutation: number for number, run in enumerate(planned_for(graph).runs) for mutation in run}
     # the namespace comes late, so that the account is refused; the thing would wait for the namespace, and so for its guard
-    assert runs[Mutation(OTHER, NAMESPACE, ("R1",))] != runs[Mutation(THING, GATE, ("R4",))]
-    assert runs[Mutation(OTHER, NAMESPACE, ("R1",))] == runs[Mutation(ACCOUNT, NAMESPACE, ("R1",))]
+    assert runs[edge(OTHER, NAMESPACE, "R1")] != runs[edge(THING, GATE, "R4")]
+    assert runs[edge(OTHER, NAMESPACE, "R1")] == runs[edge(ACCOUNT, NAMESPACE, "R1")]
 
 
 def test_an_edge_that_is_taken_away_changes_the_order_and_nothing_else() -> None:
     graph = guarded_things()
-    gate = next(mutation for mutation in plan(graph).mutations if mutation.target == GATE)
+    gate = next(mutation for mutation in planned_for(graph).mutations if mutation.target == GATE)
     mutated = without(graph, gate)
     assert graph.gates_before(THING)
     assert not mutated.gates_before(THING)
@@ -73,7 +94,7 @@ def test_an_edge_that_is_taken_away_changes_the_order_and_nothing_else() -> None
 def test_what_an_object_no_longer_waits_for_comes_late() -> None:
     graph = guarded_things()
     late = build_graph([*graph.objects, obj("batch/v1", "Job", "late", "default", spec={"template": {}})])
-    mutated = without(late, Mutation(ACCOUNT, NAMESPACE, ("R1",)))
+    mutated = without(late, edge(ACCOUNT, NAMESPACE, "R1"))
     assert mutated.dependencies(ACCOUNT) == ()
     assert mutated.dependencies(NAMESPACE) == (LATE,)
 
@@ -105,7 +126,7 @@ def outcome(**found: tuple[str, ...]) -> Outcome:
     ],
 )
 def test_a_refusal_is_put_down_to_the_edge_of_its_object(found: dict[str, tuple[str, ...]], expected: Verdict) -> None:
-    assert verdict(guarded_things(), Mutation(THING, CRD, ("R2",)), outcome(**found)) is expected
+    assert verdict(guarded_things(), edge(THING, CRD, "R2"), outcome(**found)) is expected
 
 
 def test_objects_are_named_as_the_audit_log_names_them() -> None:
@@ -116,7 +137,7 @@ def test_objects_are_named_as_the_audit_log_names_them() -> None:
 
 
 def test_over_several_seeds_the_clearest_verdict_counts() -> None:
-    first, second = Mutation(THING, CRD, ("R2",)), Mutation(THING, GATE, ("R4",))
+    first, second = edge(THING, CRD, "R2"), edge(THING, GATE, "R4")
     known = clearest({}, [(first, Verdict.REFUSED), (second, Verdict.NOTHING)])
     assert undecided(known, [[first], [second]]) == [(second,)]
     known = clearest(known, [(first, Verdict.NOTHING), (second, Verdict.HELD)])
@@ -156,7 +177,7 @@ def test_a_small_set_has_something_of_every_bundle(bundles: tuple[Bundle, ...]) 
 
 def test_a_project_differs_in_objects_and_order_alone(tmp_path: Path, checkout: Path, bundles: tuple[Bundle, ...]) -> None:
     keep = {item.ref for item in bundles[0].objects} | {ObjectRef("", "Namespace", "", "elsewhere")}
-    missing = Mutation(THING, GATE, ("R4",))
+    missing = edge(THING, GATE, "R4")
     made = make_project(tmp_path / "made", checkout, bundles, keep=keep, without=[missing])
     assert sorted(path.name for path in made.iterdir()) == [
         ".venv",

@@ -81,7 +81,7 @@ def test_a_loop_of_another_seed_is_no_measure() -> None:
 
 def test_the_page_tells_all_figures() -> None:
     refused, nothing = (
-        Mutation(ObjectRef("", "Service", "n", name), ObjectRef("", "Namespace", "", "n"), ("R1",)) for name in "ab"
+        Mutation(ObjectRef("", "Service", "n", name), ObjectRef("", "Namespace", "", "n"), ("R1",), ()) for name in "ab"
     )
     figures = Figures(
         machine="a machine",

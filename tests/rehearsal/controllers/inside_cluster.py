@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mlops.bundles import Kustomize, Places, default_cache, load_bundle
+from mlops.bundles import Kustomize, Places, load_bundle
+from mlops.folders import cache_folder
 from mlops.ordering import ConditionReady, CrdEstablished, Graph, WorkloadReady, build_graph, from_bodies
 from mlops.rehearsal.controllers.client import Api, Body
 from mlops.rehearsal.controllers.signing import Authority
@@ -123,7 +124,7 @@ def main(scratch: Path) -> dict[str, Any]:
 def play(api: Api) -> dict[str, Any]:
     places = Places.from_environment(checkout=REPOSITORY)
     bundle = load_bundle(
-        "cert-manager", manifests=REPOSITORY / "manifests", places=places, cache=default_cache(), kustomize=Kustomize.pinned()
+        "cert-manager", manifests=REPOSITORY / "manifests", places=places, cache=cache_folder(), kustomize=Kustomize.pinned()
     )
     root = Authority.new("root")
     issued = root.issue(common_name="intermediate", authority=True)

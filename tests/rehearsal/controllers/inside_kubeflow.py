@@ -17,8 +17,9 @@ from typing import Any
 
 import yaml
 
-from mlops.bundles import Helm, Kustomize, Places, bundles_in, default_cache, load_bundles
+from mlops.bundles import Helm, Kustomize, Places, bundles_in, load_bundles
 from mlops.bundles.order import overrides_of
+from mlops.folders import cache_folder
 from mlops.ordering import Graph, KubeObject, build_graph
 from mlops.rehearsal.controllers.client import Api, Body
 from mlops.rehearsal.site.cluster_only import ClusterOnly
@@ -46,7 +47,7 @@ def the_graph() -> Graph:
         bundles_in(MANIFESTS),
         manifests=MANIFESTS,
         places=Places.from_environment(checkout=MANIFESTS.parent),
-        cache=default_cache(),
+        cache=cache_folder(),
         kustomize=Kustomize.pinned(),
         helm=Helm.pinned(),
     )

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from mlops.bundles import Helm, Kustomize, Places, bundles_in, default_cache, load_bundles
+from mlops.bundles import Helm, Kustomize, Places, bundles_in, load_bundles
 from mlops.errors import UserError
+from mlops.folders import cache_folder
 from mlops.ordering import KubeObject
 from mlops.rehearsal.controllers import hostpath, istio, profiles, reviews
 from mlops.rehearsal.controllers.client import Body, each
@@ -37,7 +38,7 @@ def kubeflow() -> list[KubeObject]:
     try:
         places, kustomize, helm = Places.from_environment(checkout=MANIFESTS.parent), Kustomize.pinned(), Helm.pinned()
         names = bundles_in(MANIFESTS)
-        bundles = load_bundles(names, manifests=MANIFESTS, places=places, cache=default_cache(), kustomize=kustomize, helm=helm)
+        bundles = load_bundles(names, manifests=MANIFESTS, places=places, cache=cache_folder(), kustomize=kustomize, helm=helm)
     except UserError as error:
         pytest.skip(f"the bundles cannot be had here: {error}")
     return [item for bundle in bundles for item in bundle.objects]

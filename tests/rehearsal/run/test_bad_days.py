@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mlops.bundles import Places, default_cache, fetch, read_lock
+from mlops.bundles import Places, fetch, read_lock
 from mlops.errors import UserError
+from mlops.folders import cache_folder
 from mlops.rehearsal.run.outside import TOOLS, keep_logs, make_plan
 from mlops.rehearsal.site import preflight
 from mlops.rehearsal.site.frame import run_in_frame
@@ -32,7 +33,7 @@ def test_bad_days(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         pytest.skip(f"this machine cannot hold a throw-away site: {error}")
     tools, base = resolve(TOOLS), base_image(print)
     lock = read_lock(ROOT / "manifests" / "sources.lock.yaml")
-    fetch(lock.values(), Places.from_environment(checkout=ROOT, air_gap=None, mirrors=()), default_cache(), report=print)
+    fetch(lock.values(), Places.from_environment(checkout=ROOT, air_gap=None, mirrors=()), cache_folder(), report=print)
     site_file = HERE / "Pulumi.badday.yaml"
     with run_directory("badday") as run:
         plan = make_plan(

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from mlops.errors import UserError
+from mlops.folders import cache_folder
 from mlops.rehearsal.site import preflight
 from mlops.rehearsal.site.frame import run_in_frame
 from mlops.rehearsal.site.image import base_image
-from mlops.rehearsal.site.runs import cache_directory, run_directory
+from mlops.rehearsal.site.runs import run_directory
 from mlops.rehearsal.site.site import ThrowAwaySite
 from mlops.rehearsal.site.spec import SiteSpec
 from tests.rehearsal.site.site_for_tests import SiteForTests, make_site
@@ -35,7 +36,7 @@ def base() -> Path:
 @pytest.fixture
 def cache(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache that knows the base image: rehearsals of others do not disturb."""
-    images = cache_directory() / "images"
+    images = cache_folder() / "images"
     directory = tmp_path / "cache"
     directory.mkdir()
     (directory / "images").symlink_to(images)

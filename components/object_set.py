@@ -1,7 +1,7 @@
-"""The CustomResourceDefinitions of a bundle as one resource: the state holds a digest of each, kubectl applies the bytes.
+"""Objects of a bundle that are one resource together: the state holds a digest of each, kubectl applies the bytes.
 
-Why not one resource each: docs/decisions/0010. The preview names each CRD whose digest changes (variables of the command), and says
-what changes in it, read from the cluster.
+Which kinds, and why not one resource each: docs/decisions/0010. The preview names each object whose digest changes (variables of
+the command), and says what changes in it, read from the cluster.
 """
 
 from __future__ import annotations
@@ -15,40 +15,40 @@ import pulumi
 from pulumi_command import local
 
 from components.access import ClusterAccess
-from mlops.definitions import Kubectl, KubectlError, Store, differences, pinned_kubectl, summaries_in
 from mlops.errors import UserError
+from mlops.objectset import Kubectl, KubectlError, Store, differences, pinned_kubectl, summaries_in
 from mlops.ordering import KubeObject
 
-INTERPRETER = (".venv/bin/python", "-m", "mlops.definitions")
+INTERPRETER = (".venv/bin/python", "-m", "mlops.objectset")
 """What the plugin starts, from the folder of the program: the virtual environment of ``Pulumi.yaml``, by the same relative path, so
 that nothing of this machine stands in the state."""
 PREVIEW_SECONDS = 10
 SHOWN_LINES = 12
-"""Differences that a preview shows of one CRD."""
+"""Differences that a preview shows of one object."""
 
 
-def custom_resource_definitions(
+def object_set(
     name: str,
     items: Sequence[KubeObject],
     cluster: ClusterAccess,
     *,
     deadline_seconds: int,
-    keep: bool = True,
+    keep: bool = False,
     opts: pulumi.ResourceOptions,
 ) -> pulumi.Resource:
-    """Registers CRDs as one resource, which is there when all of them are established.
+    """Registers objects as one resource, which is there when all of them are, and CRDs among them established.
 
     They are applied as they are given: what controllers own (the caBundle of a conversion) has to be left out before. A killed
-    run is taken up by the next one, since applying is repeatable. A CRD that was deleted by hand is not noticed, as the resource
-    reads nothing back; ``pulumi up --replace URN`` applies it again.
+    run is taken up by the next one, since applying is repeatable. An object that was changed or deleted by hand is not noticed, as
+    the resource reads nothing back; ``pulumi up --replace URN`` applies it again.
 
     Args:
         name: resource name.
-        items: the CRDs; no outputs in them.
+        items: the objects, of kinds in :data:`mlops.objectset.MEMBERS`; no outputs in them.
         cluster: where they go.
         deadline_seconds: how long applying, establishing and deleting may take.
-        keep: leave the CRDs, and with them all objects of their kinds, when the resource or one of its CRDs goes.
-        opts: parent and dependencies; the Kubernetes provider plays no part.
+        keep: leave the objects when the resource goes. What a set holds no longer is left to :func:`components.removal.noted`.
+        opts: parent, dependencies and hooks; the Kubernetes provider plays no part.
 
     Raises:
         UserError: the cache cannot be written, or kubectl cannot be had.
@@ -64,9 +64,9 @@ def custom_resource_definitions(
     command: pulumi.Resource = local.Command(
         name,
         interpreter=list(INTERPRETER),
-        create="apply" if keep else "apply-and-prune",
+        create="apply",
         delete=None if keep else "delete",
-        environment={**summaries, "DEFINITIONS": name, "DEADLINE_SECONDS": str(deadline_seconds)},
+        environment={**summaries, "OBJECT_SET": name, "DEADLINE_SECONDS": str(deadline_seconds)},
         stdin=standard_input(cluster),
         logging=local.Logging.STDERR,
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[show]))),
@@ -75,7 +75,7 @@ def custom_resource_definitions(
 
 
 def standard_input(cluster: ClusterAccess) -> pulumi.Output[str]:
-    """What each step of :mod:`mlops.definitions` reads: access to the cluster; secret."""
+    """What each step of :mod:`mlops.objectset` reads: access to the cluster; secret."""
     access = cluster.kubeconfig.apply(lambda text: json.dumps({"kubeconfig": text, "context": cluster.context}))
     secret: pulumi.Output[str] = pulumi.Output.secret(access)
     return secret
@@ -88,7 +88,7 @@ async def show_differences(args: pulumi.ResourceHookArgs, cluster: ClusterAccess
     old, new = _summaries(args.old_inputs), _summaries(args.new_inputs)
     changed = [name for name, line in new.items() if old.get(name) != line]
     for name in sorted(old.keys() - new.keys()):
-        pulumi.log.info(f"{args.name}: {name} is no longer in the bundle")
+        pulumi.log.info(f"{args.name}: {name} is no longer in the set")
     kubeconfig = await cluster.kubeconfig.future() if changed else None
     if kubeconfig is None:
         return
@@ -107,7 +107,7 @@ async def show_differences(args: pulumi.ResourceHookArgs, cluster: ClusterAccess
         if name not in live:
             pulumi.log.info(f"{args.name}: {name} is new")
         elif body is not None:
-            lines = differences(live[name], body) or ["only descriptions, defaults or checks of values"]
+            lines = differences(live[name], body, before=store.take(old[name]) if name in old else None)
             more = [f"and {len(lines) - SHOWN_LINES} more"] if len(lines) > SHOWN_LINES else []
             pulumi.log.info("\n".join([f"{args.name}: {name}", *(f"  {line}" for line in lines[:SHOWN_LINES] + more)]))
 

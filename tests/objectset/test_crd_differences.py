@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlops.definitions import differences
+from mlops.objectset.crd_differences import differences
 
 LIVE: dict[str, Any] = {
     "spec": {

@@ -1,4 +1,4 @@
-"""CRDs by digest: what is laid down comes back whole, or not at all."""
+"""Objects by digest: what is laid down comes back whole, or not at all."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mlops.definitions import Store, summaries_in, summary
 from mlops.errors import UserError
+from mlops.objectset import Store, summaries_in, summary
 
 
 def crd(name: str = "things.example.org", **served: bool) -> dict[str, Any]:
@@ -19,8 +19,8 @@ def crd(name: str = "things.example.org", **served: bool) -> dict[str, Any]:
 def test_what_is_kept_is_taken(tmp_path: Path) -> None:
     store = Store(tmp_path / "definitions")
     kept = store.keep([crd("b.example.org"), crd("a.example.org")])
-    assert list(kept) == ["a.example.org", "b.example.org"]
-    assert store.take(kept["a.example.org"]) == crd("a.example.org")
+    assert list(kept) == ["CustomResourceDefinition/a.example.org", "CustomResourceDefinition/b.example.org"]
+    assert store.take(kept["CustomResourceDefinition/a.example.org"]) == crd("a.example.org")
 
 
 def test_a_summary_names_served_versions_and_all_of_the_content() -> None:
@@ -55,10 +55,11 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 def test_the_default_is_in_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MLOPS_CACHE_DIR", str(tmp_path))
-    assert Store.default() == Store(tmp_path / "definitions")
+    assert Store.default() == Store(tmp_path / "objects")
 
 
 def test_summaries_are_told_from_other_variables() -> None:
-    line = summary(crd())
-    variables = {"b.example.org": line, "a.example.org": line, "PATH": line, "a.b": "no summary", "c.example.org": 3}
-    assert summaries_in(variables) == {"a.example.org": line, "b.example.org": line}
+    line, digest = summary(crd()), summary({"kind": "Role", "metadata": {"name": "c", "namespace": "b"}})
+    assert digest.startswith("sha256:")
+    variables = {"Role/b/c": digest, "Crd/a.example.org": line, "PATH": line, "a/b": "no summary", "c/d": 3}
+    assert summaries_in(variables) == {"Crd/a.example.org": line, "Role/b/c": digest}

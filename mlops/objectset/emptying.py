@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Objects(Protocol):
-    """Objects of custom kinds in a cluster, as :class:`~mlops.definitions.kubectl.Kubectl` shows them."""
+    """Objects of custom kinds in a cluster, as :class:`~mlops.objectset.kubectl.Kubectl` shows them."""
 
     @property
     def deadline(self) -> float:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mlops.definitions import Kubectl
-from mlops.definitions.emptying import NotEmptyError, empty
+from mlops.objectset import Kubectl
+from mlops.objectset.emptying import NotEmptyError, empty
 
 KUBECTL = r"""#!{python}
 import sys

@@ -1,4 +1,4 @@
-"""CRDs as one resource: what stands in its inputs, and what a preview tells."""
+"""Objects as one resource: what stands in its inputs, and what a preview tells."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ import pytest
 import yaml
 
 from components.access import ClusterAccess
-from components.definitions import INTERPRETER, custom_resource_definitions, show_differences
-from mlops.definitions import Kubectl, KubectlError, Store
+from components.object_set import INTERPRETER, object_set, show_differences
+from mlops.objectset import Kubectl, KubectlError, Store
 from mlops.ordering import KubeObject, from_body
 from tests.components.recording import Registration, record
 
 ROOT = Path(__file__).resolve().parents[2]
 KUBECONFIG = "token: do-not-show"
+CRD = "CustomResourceDefinition"
 
 
 @pytest.fixture(autouse=True)
 def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
     monkeypatch.setenv("MLOPS_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr("components.definitions.pinned_kubectl", lambda: Path("/none"))
+    monkeypatch.setattr("components.object_set.pinned_kubectl", lambda: Path("/none"))
     return Store.default()
 
 
@@ -48,7 +49,7 @@ def access(text: str = KUBECONFIG) -> ClusterAccess:
 
 def registered(*items: KubeObject, **options: Any) -> Registration:
     def program() -> None:
-        custom_resource_definitions("group", items, access(), deadline_seconds=7, opts=pulumi.ResourceOptions(), **options)
+        object_set("group", items, access(), deadline_seconds=7, opts=pulumi.ResourceOptions(), **options)
 
     return record(program).one("group")
 
@@ -56,15 +57,15 @@ def registered(*items: KubeObject, **options: Any) -> Registration:
 def test_the_inputs_hold_digests_and_no_bytes() -> None:
     found = registered(crd("a.example.org", size="integer"), crd("b.example.org"))
     variables = found.inputs["environment"]
-    assert sorted(variables) == ["DEADLINE_SECONDS", "DEFINITIONS", "a.example.org", "b.example.org"]
-    assert variables["a.example.org"].startswith("v1 sha256:")
+    assert sorted(variables) == [f"{CRD}/a.example.org", f"{CRD}/b.example.org", "DEADLINE_SECONDS", "OBJECT_SET"]
+    assert variables[f"{CRD}/a.example.org"].startswith("v1 sha256:")
     assert variables["DEADLINE_SECONDS"] == "7"
     assert "openAPIV3Schema" not in json.dumps(found.inputs)
 
 
 def test_the_bytes_are_in_the_cache(cache: Store) -> None:
     item = crd("a.example.org", size="integer")
-    assert cache.take(registered(item).inputs["environment"]["a.example.org"]) == item.body
+    assert cache.take(registered(item).inputs["environment"][f"{CRD}/a.example.org"]) == item.body
 
 
 def test_the_kubeconfig_is_a_secret_input() -> None:
@@ -86,10 +87,10 @@ def test_the_interpreter_is_the_one_of_the_project() -> None:
     assert INTERPRETER[0] == f"{options['virtualenv']}/bin/python"
 
 
-def test_kept_by_default_and_deleted_when_asked_for() -> None:
-    kept, gone = registered(crd("a.example.org")), registered(crd("a.example.org"), keep=False)
+def test_deleted_with_the_resource_or_kept() -> None:
+    kept, gone = registered(crd("a.example.org"), keep=True), registered(crd("a.example.org"))
     assert (kept.inputs["create"], "delete" in kept.inputs) == ("apply", False)
-    assert (gone.inputs["create"], gone.inputs["delete"]) == ("apply-and-prune", "delete")
+    assert (gone.inputs["create"], gone.inputs["delete"]) == ("apply", "delete")
 
 
 def test_differences_are_told_before_an_update() -> None:
@@ -126,19 +127,36 @@ class Told:
 
 def test_a_preview_names_what_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     old, new, same = crd("a.example.org", size="integer"), crd("a.example.org", port="integer"), crd("same.example.org")
-    told = Told(monkeypatch, {"a.example.org": old.body})
+    told = Told(monkeypatch, {f"{CRD}/a.example.org": old.body})
     assert told.preview([old, same], [new, same]).splitlines() == [
-        "group: a.example.org",
+        f"group: {CRD}/a.example.org",
         "  v1: field port (integer) is new",
         "  v1: field size (integer) is gone",
     ]
-    assert told.asked == ["a.example.org"]
+    assert told.asked == [f"{CRD}/a.example.org"]
+
+
+def test_a_preview_shows_lines_of_a_text_and_what_has_gone_of_what_we_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def settings(**data: str) -> KubeObject:
+        return from_body({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "n"}, "data": data})
+
+    old, new = settings(file="one\ntwo\n", gone="x"), settings(file="one\n2\n", fresh="y")
+    live = {**old.body, "data": {**old.body["data"], "of somebody else": "z"}}
+    told = Told(monkeypatch, {"ConfigMap/n/c": live})
+    assert [line.strip() for line in told.preview([old], [new]).splitlines()] == [
+        "group: ConfigMap/n/c",
+        "data.file:",
+        "-two",
+        "+2",
+        "data.fresh is new: y",
+        "data.gone is gone",
+    ]
 
 
 def test_a_crd_that_is_new_or_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     told = Told(monkeypatch, {})
     text = told.preview([crd("old.example.org")], [crd("new.example.org")])
-    assert "old.example.org is no longer in the bundle" in text
+    assert "old.example.org is no longer in the set" in text
     assert "new.example.org is new" in text
 
 
@@ -157,7 +175,7 @@ def test_without_a_change_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_long_list_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     new = crd("a.example.org", **{f"field{number:02}": "string" for number in range(40)})
-    text = Told(monkeypatch, {"a.example.org": crd("a.example.org").body}).preview([crd("a.example.org")], [new])
+    text = Told(monkeypatch, {f"{CRD}/a.example.org": crd("a.example.org").body}).preview([crd("a.example.org")], [new])
     assert "field11" in text
     assert "field12" not in text
     assert text.endswith("and 28 more")

@@ -3,38 +3,67 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mlops.tools import tool
-from mlops.tools.cache import Cache
+from mlops.folders import cache_folder
+from mlops.objectset.kinds import DEFINITION, MEMBERS, identity, identity_of, reference
 
 FIELD_MANAGER = "onprem-mlops"
 """Name under which the cluster keeps what we have set. The Kubernetes provider's own is random for each resource and remembered in
 the state: when a run is killed while it creates an object, the next run finds that object in the hands of a manager that it has
 never heard of, and the API server refuses with a conflict."""
+LARGE_BYTES = 256 * 1024
+"""Size of a CRD from which on its set queues up with others like it; of Kubeflow's 79 eight are larger."""
 GRACE_SECONDS = 5
 """More than kubectl is given: its own message tells more than that of a killed process."""
-KIND = "customresourcedefinitions.apiextensions.k8s.io"
+_DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
+
+
+_PINS = Path(__file__).parents[1] / "tools" / "pins.yaml"
 
 
 @cache
 def pinned_kubectl() -> Path:
-    """The program; looked for once.
+    """The program; looked for once, and laid down where the steps of the same pins find it.
 
     Raises:
         UserError: it cannot be had.
     """
-    return tool("kubectl")
+    # What looks for programs takes longer to import than the rest of a step; there are dozens of steps in a deployment.
+    from mlops.tools import tool  # noqa: PLC0415 - only where it has to be looked for
+
+    path = tool("kubectl")
+    link, fresh = _laid_down(), _laid_down().with_suffix(f".{os.getpid()}")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(path)
+    fresh.replace(link)
+    return path
+
+
+def laid_down_kubectl() -> Path:
+    """The program as :func:`pinned_kubectl` has laid it down; looked for where it has not.
+
+    Raises:
+        UserError: it cannot be had.
+    """
+    link = _laid_down()
+    return link if os.access(link, os.X_OK) else pinned_kubectl()
+
+
+def _laid_down() -> Path:
+    return cache_folder() / "programs" / hashlib.sha256(_PINS.read_bytes()).hexdigest()[:16] / "kubectl"
 
 
 _PUT_OFF = (
@@ -64,27 +93,27 @@ class Kubectl:
     kubeconfig: str
     context: str | None
     deadline: float
-    program: Callable[[], Path] = pinned_kubectl
+    program: Callable[[], Path] = laid_down_kubectl
 
     def apply(self, bodies: Sequence[Mapping[str, Any]]) -> None:
-        """Applies CRDs on the server's side, once, and waits until they are established.
+        """Applies objects on the server's side, once, and waits until CRDs among them are established.
 
         Fields that another manager holds are not taken from it: what is sent leaves out those that controllers own, so a conflict
-        means that somebody else has deployed the CRD.
+        means that somebody else has deployed the object.
 
         Raises:
             KubectlError: refused, or not established before the deadline.
         """
-        # The server refuses unknown fields by itself; the check that is left out here would make it put the schemas of all kinds
-        # together, once for each group of CRDs (20 s of its time for the whole of Kubeflow).
-        document = {"apiVersion": "v1", "kind": "List", "items": list(bodies)}
-        with _one_at_a_time():
+        definitions = [f"{_DEFINITIONS}/{body['metadata']['name']}" for body in bodies if body["kind"] == DEFINITION]
+        large = any(len(json.dumps(body)) > LARGE_BYTES for body in bodies if body["kind"] == DEFINITION)
+        with _one_at_a_time() if large else nullcontext():
+            # The server refuses unknown fields by itself; the check that is left out here would make it put the schemas of all
+            # kinds together, once for each set (20 s of its time for the CRDs of the whole of Kubeflow).
             self._patiently(
-                ["apply", "--server-side", f"--field-manager={FIELD_MANAGER}", "--validate=ignore", "--filename=-"],
-                json.dumps(document),
+                ["apply", "--server-side", f"--field-manager={FIELD_MANAGER}", "--validate=ignore", "--filename=-"], _list(bodies)
             )
-        names = [f"{KIND}/{body['metadata']['name']}" for body in bodies]
-        self._patiently(["wait", "--for=condition=Established", f"--timeout={self._left():.0f}s", *names])
+        if definitions:
+            self._patiently(["wait", "--for=condition=Established", f"--timeout={self._left():.0f}s", *definitions])
 
     def _patiently(self, arguments: Sequence[str], stdin: str = "") -> None:
         """Runs kubectl again when it was not refused but put off; only for what may be done twice.
@@ -101,35 +130,30 @@ class Kubectl:
             else:
                 return
 
-    def live(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Those CRDs of the given names that the cluster has."""
-        answer = self._run(["get", KIND, "--ignore-not-found", "--output=json", *names]).strip() or "{}"
-        document = json.loads(answer)
-        # of a single name kubectl prints the object itself
+    def live(self, named: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Those objects that the cluster has, of the given identities."""
+        arguments = ["get", "--ignore-not-found", "--output=json", "--filename=-"]
+        document = json.loads(self._run(arguments, _list(map(reference, named))).strip() or "{}") if named else {}
+        # of a single one kubectl prints the object itself
         found = document.get("items", [document] if document else [])
-        return {body["metadata"]["name"]: body for body in found}
+        return {identity(body): body for body in found}
 
     def labelled(self, label: str) -> list[str]:
-        """Names of the CRDs with a label ``key=value``."""
-        return [line.partition("/")[2] for line in self._run(["get", KIND, f"--selector={label}", "--output=name"]).split()]
+        """Identities of the members of sets with a label ``key=value``."""
+        kinds = ",".join(f"{kind.resource}.{kind.group}" if kind.group else kind.resource for kind in MEMBERS.values())
+        shown = '{range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}{"\\n"}{end}'
+        output = self._run(["get", kinds, "--all-namespaces", f"--selector={label}", f"--output=jsonpath={shown}"])
+        return [identity_of(*line.split("/")) for line in output.split()]
 
-    def delete(self, names: Sequence[str]) -> None:
-        """Deletes CRDs, with all objects of their kinds, and waits until they are gone.
-
-        Raises:
-            KubectlError: refused, or not gone before the deadline.
-        """
-        if names:
-            self._run(["delete", KIND, "--ignore-not-found", "--wait", f"--timeout={self._left():.0f}s", *names])
-
-    def remove(self, objects: Sequence[str]) -> None:
-        """Deletes single cluster-wide objects, e.g. ``ValidatingWebhookConfiguration/some``, and waits until they are gone.
+    def remove(self, named: Sequence[str]) -> None:
+        """Deletes objects, of a CRD all objects of its kind with it, and waits until they are gone.
 
         Raises:
             KubectlError: refused, or not gone before the deadline.
         """
-        if objects:
-            self._run(["delete", "--ignore-not-found", "--wait", f"--timeout={self._left():.0f}s", *objects])
+        if named:
+            arguments = ["delete", "--ignore-not-found", "--wait", f"--timeout={self._left():.0f}s", "--filename=-"]
+            self._run(arguments, _list(map(reference, named)))
 
     def with_objects(self, kinds: Sequence[str]) -> list[str]:
         """Those of the kinds (names of CRDs), in their order, that have objects anywhere."""
@@ -159,7 +183,7 @@ class Kubectl:
 
     def _run(self, arguments: Sequence[str], stdin: str = "") -> str:
         with _unnamed(self.kubeconfig) as (path, descriptors):
-            access = [f"--kubeconfig={path}", f"--cache-dir={Cache.of(os.environ).root / 'kubectl'}"]
+            access = [f"--kubeconfig={path}", f"--cache-dir={cache_folder() / 'kubectl'}"]
             access += [f"--context={self.context}"] if self.context else []
             try:
                 done = subprocess.run(
@@ -179,10 +203,14 @@ class Kubectl:
         return done.stdout
 
 
+def _list(bodies: Iterable[Mapping[str, Any]]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(bodies)})
+
+
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
-    """Groups of CRDs queue up: ten side by side got each of the largest past the API server's time for one write (34 s)."""
-    lock = Cache.of(os.environ).root / "locks" / "definitions"
+    """Sets with large CRDs queue up: ten side by side got each of the largest past the API server's time for one write (34 s)."""
+    lock = cache_folder() / "locks" / "definitions"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

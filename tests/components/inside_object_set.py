@@ -1,4 +1,4 @@
-"""Runs inside namespaces of its own (see test_definitions_on_a_cluster.py): real engine and plugins, CRDs on a real API server."""
+"""Runs inside namespaces of its own (see test_object_set_on_a_cluster.py): real engine and plugins, sets on a real API server."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     mapped = [] if os.geteuid() == 0 else ["-U", "--map-root-user"]
     # nothing may outlive the test, however it ends
     frame = ["setpriv", "--pdeathsig", "KILL", "unshare", *mapped, "-n", "-m", "-p", "-f", "--kill-child", "--mount-proc"]
-    argv = [*frame, sys.executable, "-m", "tests.components.inside_definitions", str(scratch)]
+    argv = [*frame, sys.executable, "-m", "tests.components.inside_object_set", str(scratch)]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=400)
     assert done.returncode == 0, done.stderr
     content: dict[str, Any] = json.loads((scratch / "result.json").read_text())

@@ -1,10 +1,9 @@
-"""CRDs by digest, in the cache: the program lays them down, the step that applies them takes them up and verifies them."""
+"""Objects by digest, in the cache: the program lays them down, the step that applies them takes them up and verifies them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -13,26 +12,29 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import Problem, UserError
-from mlops.tools.cache import Cache
+from mlops.folders import cache_folder
+from mlops.objectset.kinds import DEFINITION, identity
 
-_SUMMARY = re.compile(r"(?P<versions>\S+) sha256:(?P<digest>[0-9a-f]{64})")
+_SUMMARY = re.compile(r"(?:\S+ )?sha256:(?P<digest>[0-9a-f]{64})")
 
 
 def summary(body: Mapping[str, Any]) -> str:
-    """A CRD in one line: the versions it serves and the digest of all of it, e.g. ``v1,v1beta1 sha256:…``."""
-    versions = [version["name"] for version in body["spec"]["versions"] if version.get("served")]
-    return f"{','.join(versions) or 'none'} sha256:{hashlib.sha256(_text(body)).hexdigest()}"
+    """An object in one line: the digest of all of it; before that, of a CRD, the versions it serves: ``v1,v1beta1 sha256:…``."""
+    digest = f"sha256:{hashlib.sha256(_text(body)).hexdigest()}"
+    if body["kind"] != DEFINITION:
+        return digest
+    return f"{','.join(v['name'] for v in body['spec']['versions'] if v.get('served')) or 'none'} {digest}"
 
 
 def summaries_in(variables: Mapping[str, object]) -> dict[str, str]:
-    """Those of a command's variables that are a CRD's name and summary: a CRD's name has a dot, and no other variable's has."""
-    found = {name: value for name, value in variables.items() if "." in name and isinstance(value, str)}
-    return {name: value for name, value in sorted(found.items()) if _SUMMARY.fullmatch(value)}
+    """Those of a command's variables that are an object's identity and summary, in their order; no other variable has a slash."""
+    found = {name: value for name, value in variables.items() if "/" in name and isinstance(value, str)}
+    return {name: value for name, value in found.items() if _SUMMARY.fullmatch(value)}
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """CRDs by digest.
+    """Objects by digest.
 
     Attributes:
         folder: where they are; made when something is kept.
@@ -43,13 +45,13 @@ class Store:
     @classmethod
     def default(cls) -> Store:
         """The one in the user's cache folder."""
-        return cls(Cache.of(os.environ).root / "definitions")
+        return cls(cache_folder() / "objects")
 
     def keep(self, bodies: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-        """Lays CRDs down, each whole or not at all.
+        """Lays objects down, each whole or not at all.
 
         Returns:
-            Name to :func:`summary`.
+            Identity to :func:`summary`, sorted.
 
         Raises:
             UserError: the folder cannot be written.
@@ -58,11 +60,11 @@ class Store:
         for body in bodies:
             line = summary(body)
             self._keep(self._file(line), _text(body))
-            kept[body["metadata"]["name"]] = line
+            kept[identity(body)] = line
         return dict(sorted(kept.items()))
 
     def take(self, line: str) -> dict[str, Any] | None:
-        """The CRD of a summary; None when it is not there, or is not what was laid down."""
+        """The object of a summary; None when it is not there, or is not what was laid down."""
         try:
             content = self._file(line).read_bytes()
         except OSError:
@@ -89,13 +91,13 @@ class Store:
             if scratch is not None:
                 scratch.unlink(missing_ok=True)
             problem = Problem(str(file), str(error), "a folder that can be written", "set MLOPS_CACHE_DIR to one, or free space")
-            raise UserError("the cache of CustomResourceDefinitions cannot be used", [problem]) from error
+            raise UserError("the cache of objects cannot be used", [problem]) from error
 
 
 def _digest(line: str) -> str:
     match = _SUMMARY.fullmatch(line)
     if match is None:
-        message = f"no summary of a CustomResourceDefinition: {line!r}"
+        message = f"no summary of an object: {line!r}"
         raise ValueError(message)
     return match["digest"]
 

@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from mlops.definitions import Kubectl, KubectlError, Store
-from mlops.definitions.__main__ import apply, delete, label_of, main
-from mlops.tools.cache import Cache
+from mlops.folders import cache_folder
+from mlops.objectset import Kubectl, KubectlError, Store
+from mlops.objectset.__main__ import apply, delete, label_of, main
+from mlops.objectset.kubectl import LARGE_BYTES
 
 SECRET = "token: do-not-show"
 KUBECTL = r"""#!{python}
@@ -47,7 +48,7 @@ class Fake:
         self.program = folder / "kubectl"
         self.program.write_text(KUBECTL.format(python=sys.executable, folder=str(folder)))
         self.program.chmod(0o755)
-        self.store = Store(folder / "definitions")
+        self.store = Store(folder / "objects")
 
     def says(self, act: str, text: str) -> None:
         (self.folder / f"answer-{act}").write_text(text)
@@ -77,9 +78,9 @@ def crd(name: str) -> dict[str, Any]:
     }
 
 
-def test_a_group_is_applied_once_by_the_server_and_waited_for(fake: Fake) -> None:
+def test_a_set_is_applied_once_by_the_server_and_waited_for(fake: Fake) -> None:
     wanted = fake.store.keep([crd("a.example.org"), crd("b.example.org")])
-    assert apply(fake.kubectl(), fake.store, "group", wanted, prune=False, again=False) == []
+    apply(fake.kubectl(), fake.store, "group", wanted, again=False)
     applied, waited = fake.calls()
     assert applied["arguments"][:3] == ["apply", "--server-side", "--field-manager=onprem-mlops"]
     assert "--force-conflicts" not in applied["arguments"]
@@ -92,15 +93,17 @@ def test_a_group_is_applied_once_by_the_server_and_waited_for(fake: Fake) -> Non
     assert [name.partition("/")[2] for name in waited["arguments"][3:]] == ["a.example.org", "b.example.org"]
 
 
-def test_groups_are_applied_one_after_the_other(fake: Fake) -> None:
+def test_sets_with_large_crds_are_applied_one_after_the_other(fake: Fake) -> None:
     """Side by side they run into the API server's time limit for a single write."""
-    wanted = fake.store.keep([crd("a.example.org")])
-    lock = Cache.of(os.environ).root / "locks" / "definitions"
+    large = crd("a.example.org")
+    large["spec"]["description"] = "x" * LARGE_BYTES
+    wanted = fake.store.keep([large])
+    lock = cache_folder() / "locks" / "definitions"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor() as pool:
         with lock.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            step = pool.submit(apply, fake.kubectl(), fake.store, "group", wanted, prune=False, again=False)
+            step = pool.submit(apply, fake.kubectl(), fake.store, "group", wanted, again=False)
             with pytest.raises(TimeoutError):
                 step.result(timeout=0.5)
             assert not fake.calls()
@@ -110,7 +113,7 @@ def test_groups_are_applied_one_after_the_other(fake: Fake) -> None:
 
 def test_the_kubeconfig_is_in_no_argument_no_variable_and_no_file(fake: Fake) -> None:
     wanted = fake.store.keep([crd("a.example.org")])
-    apply(fake.kubectl(context="admin"), fake.store, "group", wanted, prune=False, again=False)
+    apply(fake.kubectl(context="admin"), fake.store, "group", wanted, again=False)
     for call in fake.calls():
         assert call["kubeconfig"] == SECRET * 2, "kubectl reads it more than once"
         assert SECRET not in json.dumps([call["arguments"], call["environment"], call["command line"]])
@@ -119,58 +122,97 @@ def test_the_kubeconfig_is_in_no_argument_no_variable_and_no_file(fake: Fake) ->
     assert not [file for file in fake.folder.rglob("*") if file.is_file() and file.name != "calls" and SECRET in file.read_text()]
 
 
-def test_what_the_group_holds_no_longer_stays_and_is_told(fake: Fake) -> None:
-    wanted = fake.store.keep([crd("a.example.org")])
-    fake.says(
-        "get",
-        "customresourcedefinition.apiextensions.k8s.io/a.example.org\ncustomresourcedefinition.apiextensions.k8s.io/old.example.org",
-    )
-    (line,) = apply(fake.kubectl(), fake.store, "group", wanted, prune=False, again=True)
-    assert "old.example.org: group holds it no longer; it stays" in line
-    assert "kubectl delete crd old.example.org" in line
-    assert "delete" not in [call["arguments"][0] for call in fake.calls()]
+def role_binding(name: str, role: str) -> dict[str, Any]:
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role}
+    metadata = {"name": name, "namespace": "n"}
+    return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": metadata, "roleRef": reference}
 
 
-def test_with_prune_it_is_deleted_and_nothing_else(fake: Fake) -> None:
-    wanted = fake.store.keep([crd("a.example.org")])
-    fake.says("get", "crd/a.example.org\ncrd/old.example.org")
-    apply(fake.kubectl(), fake.store, "group", wanted, prune=True, again=True)
-    get, deleted = fake.calls()[-2:]
-    assert f"--selector={label_of('group')}" in get["arguments"]
-    assert deleted["arguments"][0] == "delete"
-    assert [a for a in deleted["arguments"] if a.endswith("example.org")] == ["old.example.org"]
-    assert "--wait" in deleted["arguments"]
+def test_others_do_not_queue_up_and_without_a_crd_nothing_is_waited_for(fake: Fake) -> None:
+    wanted = fake.store.keep([role_binding("b", "r"), {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "a"}}])
+    lock = cache_folder() / "locks" / "definitions"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        apply(fake.kubectl(), fake.store, "group", wanted, again=False)
+        apply(fake.kubectl(), fake.store, "other", fake.store.keep([crd("small.example.org")]), again=False)
+    applied, *others = fake.calls()
+    assert [call["arguments"][0] for call in others] == ["apply", "wait"]
+    assert [item["kind"] for item in json.loads(applied["stdin"])["items"]] == ["ServiceAccount", "RoleBinding"]
+
+
+def test_a_binding_whose_role_changes_is_made_anew(fake: Fake) -> None:
+    """No update may change it."""
+    wanted = fake.store.keep([role_binding("same", "r"), role_binding("other", "new")])
+    live = [role_binding("same", "r"), role_binding("other", "old")]
+    fake.says("get", json.dumps({"kind": "List", "items": live}))
+    apply(fake.kubectl(), fake.store, "group", wanted, again=True)
+    get, deleted, applied = fake.calls()
+    assert [call["arguments"][0] for call in (get, deleted, applied)] == ["get", "delete", "apply"]
+    assert [item["metadata"] for item in json.loads(deleted["stdin"])["items"]] == [{"name": "other", "namespace": "n"}]
+
+
+def run(fake: Fake, monkeypatch: pytest.MonkeyPatch, act: str, **variables: str) -> int:
+    for name, value in {"DEADLINE_SECONDS": "60", **variables}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["objectset", act])
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps({"kubeconfig": SECRET, "context": None})))
+    monkeypatch.setattr("mlops.objectset.__main__.Kubectl", partial(Kubectl, program=lambda: fake.program))
+    return main()
+
+
+GUARD = "ValidatingWebhookConfiguration"
 
 
 @pytest.mark.parametrize(
     ("act", "noted", "removed"),
     [
         ("note", "", []),
-        ("note", "Kind/a Kind/b Kind/old", ["Kind/old"]),
-        ("withdraw", "Kind/a Kind/old", ["Kind/a", "Kind/b"]),
+        ("note", f"{GUARD}/a ConfigMap/n/b {GUARD}/old ConfigMap/n/old", [(None, "old"), ("n", "old")]),
+        ("withdraw", f"{GUARD}/a {GUARD}/old", [(None, "a"), ("n", "b")]),
     ],
 )
 def test_what_is_noted_is_removed_when_it_is_named_no_longer_or_withdrawn(
-    fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, act: str, noted: str, removed: list[str]
+    fake: Fake,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    act: str,
+    noted: str,
+    removed: list[tuple[str | None, str]],
 ) -> None:
-    for name, value in {"OBJECTS": "Kind/a Kind/b", "DEADLINE_SECONDS": "60", "PULUMI_COMMAND_STDOUT": noted}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "argv", ["definitions", act])
-    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps({"kubeconfig": SECRET, "context": None})))
-    monkeypatch.setattr("mlops.definitions.__main__.Kubectl", partial(Kubectl, program=lambda: fake.program))
-    assert main() == 0
-    assert capsys.readouterr().out.split() == ["Kind/a", "Kind/b"]
-    assert [a for call in fake.calls() for a in call["arguments"] if a.startswith("Kind/")] == removed
+    wanted = f"{GUARD}/a ConfigMap/n/b"
+    assert run(fake, monkeypatch, act, OBJECTS=wanted, PULUMI_COMMAND_STDOUT=noted) == 0
+    assert capsys.readouterr().out.split() == (wanted.split() if act == "note" else [])
+    items = [item["metadata"] for call in fake.calls() for item in json.loads(call["stdin"])["items"]]
+    assert [(item.get("namespace"), item["name"]) for item in items] == removed
 
 
-def test_delete_asks_who_belongs_to_the_group(fake: Fake) -> None:
-    """Not the names of the state: another group may hold them by now, and objects of its kinds would be gone."""
-    fake.says("get", "crd/mine.example.org")
+def test_of_kept_kinds_it_is_only_told(fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    old = "CustomResourceDefinition/old.example.org"
+    assert run(fake, monkeypatch, "note", OBJECTS="", KEPT="CustomResourceDefinition", PULUMI_COMMAND_STDOUT=old) == 0
+    assert f"kubectl delete {old} removes it" in capsys.readouterr().err
+    assert not fake.calls()
+
+
+def test_delete_asks_who_belongs_to_the_set(fake: Fake) -> None:
+    """Not the names of the state: another set may hold them by now, and objects of its kinds would be gone."""
+    fake.says("get", "CustomResourceDefinition//mine.example.org\nRole/n/mine")
     delete(fake.kubectl(), "group")
-    assert "mine.example.org" in fake.calls()[-1]["arguments"]
+    get, deleted = fake.calls()
+    assert f"--selector={label_of('group')}" in get["arguments"]
+    assert "--wait" in deleted["arguments"]
+    assert json.loads(deleted["stdin"])["items"] == [
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "mine.example.org"},
+        },
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "mine", "namespace": "n"}},
+    ]
 
 
-def test_delete_of_a_group_that_holds_nothing_deletes_nothing(fake: Fake) -> None:
+def test_delete_of_a_set_that_holds_nothing_deletes_nothing(fake: Fake) -> None:
     delete(fake.kubectl(), "group")
     assert [call["arguments"][0] for call in fake.calls()] == ["get"]
 
@@ -179,40 +221,43 @@ def test_a_refusal_is_told_in_the_servers_words(fake: Fake) -> None:
     fake.fails("apply", "Apply failed with 1 conflict")
     wanted = fake.store.keep([crd("a.example.org")])
     with pytest.raises(KubectlError, match="kubectl apply: Apply failed with 1 conflict"):
-        apply(fake.kubectl(), fake.store, "group", wanted, prune=False, again=False)
+        apply(fake.kubectl(), fake.store, "group", wanted, again=False)
 
 
 def test_the_deadline_ends_a_kubectl_that_hangs(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlops.definitions.kubectl.GRACE_SECONDS", 0)
+    monkeypatch.setattr("mlops.objectset.kubectl.GRACE_SECONDS", 0)
     (fake.folder / "hang-apply").touch()
     wanted = fake.store.keep([crd("a.example.org")])
     with pytest.raises(KubectlError, match="no answer before the deadline"):
-        apply(fake.kubectl(seconds=1), fake.store, "group", wanted, prune=False, again=False)
+        apply(fake.kubectl(seconds=1), fake.store, "group", wanted, again=False)
+
+
+BOTH = ["CustomResourceDefinition/a.example.org", "CustomResourceDefinition/b.example.org"]
 
 
 @pytest.mark.parametrize(
     ("answer", "found"),
     [
         ("", []),
-        (json.dumps(crd("a.example.org")), ["a.example.org"]),
-        (json.dumps({"kind": "List", "items": [crd("a.example.org"), crd("b.example.org")]}), ["a.example.org", "b.example.org"]),
+        (json.dumps(crd("a.example.org")), BOTH[:1]),
+        (json.dumps({"kind": "List", "items": [crd("a.example.org"), crd("b.example.org")]}), BOTH),
     ],
 )
-def test_live_crds_of_none_one_and_several(fake: Fake, answer: str, found: list[str]) -> None:
+def test_live_objects_of_none_one_and_several(fake: Fake, answer: str, found: list[str]) -> None:
     fake.says("get", answer)
-    assert list(fake.kubectl().live(["a.example.org", "b.example.org"])) == found
+    assert list(fake.kubectl().live(BOTH)) == found
 
 
 def test_without_its_bytes_nothing_is_applied(tmp_path: Path) -> None:
     environment = {
         **os.environ,
         "MLOPS_CACHE_DIR": str(tmp_path),
-        "DEFINITIONS": "group",
+        "OBJECT_SET": "group",
         "DEADLINE_SECONDS": "5",
-        "a.example.org": f"v1 sha256:{'0' * 64}",
+        "CustomResourceDefinition/a.example.org": f"v1 sha256:{'0' * 64}",
     }
     done = subprocess.run(
-        [sys.executable, "-m", "mlops.definitions", "apply"],
+        [sys.executable, "-m", "mlops.objectset", "apply"],
         input=json.dumps({"kubeconfig": SECRET, "context": None}),
         env=environment,
         capture_output=True,
