@@ -15,8 +15,22 @@ from tests.components.inside_cluster import Cluster, main, until
 NAMES = ("apples", "pears")
 
 
-def manifest(*names: str, **fields: str) -> str:
-    """CRDs of one group, with these fields in the spec of their objects."""
+PASSIVE = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: NAME, namespace: default}
+data: {file: "one\\nROLE\\n"}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: bound, namespace: default}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: ROLE}
+subjects: [{kind: ServiceAccount, name: default, namespace: default}]
+"""
+
+
+def manifest(*names: str, role: str = "view", settings: str = "settings", **fields: str) -> str:
+    """CRDs of one group, with these fields in the spec of their objects; a binding of a role, and a ConfigMap."""
     properties = {field: {"type": kind} for field, kind in fields.items()}
     schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": properties}}}
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
@@ -35,11 +49,19 @@ def manifest(*names: str, **fields: str) -> str:
         for name in names
     ]
     fruit = {"apiVersion": "example.org/v1", "kind": "Apple", "metadata": {"name": "one", "namespace": "default"}, "spec": {}}
-    return "\n---\n".join(json.dumps(document) for document in [*documents, fruit])
+    passive = PASSIVE.replace("ROLE", role).replace("NAME", settings)
+    return "\n---\n".join([*(json.dumps(document) for document in [*documents, fruit]), passive])
 
 
 def left(cluster: Cluster) -> list[str]:
     return [line.partition("/")[2] for line in cluster.kubectl("get", "crd", "--output=name").split() if "example.org" in line]
+
+
+def passive(cluster: Cluster) -> dict[str, Any]:
+    """Role of the binding, and names of our ConfigMaps."""
+    binding = cluster.kubectl("get", "rolebinding", "--ignore-not-found", "--output=jsonpath={.items[*].roleRef.name}")
+    names = cluster.kubectl("get", "configmap", "--output=name").split()
+    return {"role": binding, "settings": [name.partition("/")[2] for name in names if "settings" in name]}
 
 
 def killed_in_the_middle(cluster: Cluster) -> None:
@@ -75,10 +97,13 @@ def play(cluster: Cluster) -> dict[str, Any]:
     again = cluster.up("again", manifest(*NAMES, size="integer"))
     result["changed by the same"] = again.progress.changed
 
-    cluster.manifest.write_text(manifest("apples", size="integer", colour="string"))
+    other = manifest("apples", role="edit", settings="new-settings", size="integer", colour="string")
+    cluster.manifest.write_text(other)
+    result["passive"] = passive(cluster)
     preview = cluster.operate("preview", "preview", "--diff")
     result["preview"] = preview.output.read_text()
-    cluster.up("other", manifest("apples", size="integer", colour="string"))
+    cluster.up("other", other)
+    result["other passive"] = passive(cluster)
     result["told"] = (cluster.engine.home / "logs" / "other.log").read_text()
     result["without pears"] = left(cluster)
     result["fields"] = cluster.get("crd", "apples.example.org")["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"][
@@ -86,6 +111,7 @@ def play(cluster: Cluster) -> dict[str, Any]:
     ]
     result["destroyed"] = cluster.operate("destroy", "destroy", "--yes", "--skip-preview").exit_code
     result["kept"] = left(cluster)
+    result["no passive"] = passive(cluster)
 
     remove = {"ON_DESTROY": "remove"}
     cluster.up("back", manifest(*NAMES, size="integer"), **remove)

@@ -57,7 +57,7 @@ def test_another_release_meets_no_conflict_and_takes_nothing_from_the_controller
 def test_a_job_is_made_anew_and_a_configmap_changed_in_its_place(result: dict[str, Any]) -> None:
     operations = result["operations"]
     assert "delete-replaced" in operations["test/Job/test/once"]
-    assert operations["test/ConfigMap/test/settings"] == ["update"]
+    assert operations["test/ObjectSet"] == ["update"]
     assert (result["after another release"]["job"], result["after another release"]["configuration"]) == ("example/job:two", "two")
 
 

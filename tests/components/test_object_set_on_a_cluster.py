@@ -1,4 +1,4 @@
-"""CRDs as one resource, by the real engine and its plugins on a real API server."""
+"""Objects as one resource, by the real engine and its plugins on a real API server."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ def test_a_run_that_was_killed_is_taken_up(result: dict[str, Any]) -> None:
 
 def test_the_state_has_neither_bytes_nor_paths_nor_the_kubeconfig(result: dict[str, Any]) -> None:
     resources = json.loads(result["state"])["checkpoint"]["latest"]["resources"]
-    (command,) = [item for item in resources if item["type"] == "command:local:Command"]
+    commands = [item for item in resources if item["type"] == "command:local:Command"]
     # beside these the engine notes where in the program the resource was made
-    text = json.dumps([command["inputs"], command["outputs"]])
+    text = json.dumps([[command["inputs"], command["outputs"]] for command in commands])
+    assert "apples.example.org" in text
     assert "openAPIV3Schema" not in text
     assert str(ROOT) not in text
     assert str(Path.home()) not in text
@@ -53,7 +54,7 @@ def test_the_same_again_changes_nothing(result: dict[str, Any]) -> None:
 
 def test_a_preview_names_the_crd_and_what_changes_in_it(result: dict[str, Any]) -> None:
     assert "v1: field spec.colour (string) is new" in result["preview"]
-    assert "pears.example.org is no longer in the bundle" in result["preview"]
+    assert "pears.example.org is no longer in the set" in result["preview"]
     changed = [line for line in result["preview"].splitlines() if "sha256:" in line]
     assert any("apples.example.org" in line and "=>" in line for line in changed), result["preview"]
 
@@ -61,7 +62,22 @@ def test_a_preview_names_the_crd_and_what_changes_in_it(result: dict[str, Any]) 
 def test_an_update_applies_and_says_what_stays(result: dict[str, Any]) -> None:
     assert sorted(result["fields"]["properties"]) == ["colour", "size"]
     assert result["without pears"] == BOTH
-    assert "kubectl delete crd pears.example.org" in result["told"]
+    assert "kubectl delete CustomResourceDefinition/pears.example.org removes it" in result["told"]
+
+
+def test_a_preview_names_members_and_lines_of_their_texts(result: dict[str, Any]) -> None:
+    assert "roleRef.name: view becomes edit" in result["preview"]
+    assert "ConfigMap/default/new-settings is new" in result["preview"]
+    assert "ConfigMap/default/settings is no longer in the set" in result["preview"]
+
+
+def test_a_binding_of_another_role_is_made_anew_and_what_is_wanted_no_longer_goes(result: dict[str, Any]) -> None:
+    assert result["passive"] == {"role": "view", "settings": ["settings"]}
+    assert result["other passive"] == {"role": "edit", "settings": ["new-settings"]}
+
+
+def test_destroy_removes_what_merely_lies_there(result: dict[str, Any]) -> None:
+    assert result["no passive"] == {"role": "", "settings": []}
 
 
 def test_destroy_keeps_them(result: dict[str, Any]) -> None:
