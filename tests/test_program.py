@@ -42,8 +42,8 @@ def test_a_preview_shows_every_resource_of_every_layer_and_up_wants_the_secrets_
     assert preview.exit_code == 0, text
     layers = {name: layer.done for name, layer in preview.progress.layers.items()}
     assert set(layers) == {"stack", "trust", "hosts", "cluster", "certificates", "kubeflow"}
-    assert layers["certificates"] == 48, "43 objects of cert-manager and its CRDs as one, Secret, ClusterIssuer, two components"
-    assert layers["kubeflow"] > 600, "each object but the CRDs is a resource"
+    assert layers["certificates"] == 15, "nine objects of cert-manager and two sets, Secret, ClusterIssuer, two components"
+    assert layers["kubeflow"] > 300, "what lives is a resource each, what merely lies there is in sets"
     command = f"pulumi config set --secret --path 'onprem-mlops:hosts.access.key' -s {engine.stack}"
     assert command in text
     assert "using pulumi-resource" not in text, "the engine warns about plugins on PATH"

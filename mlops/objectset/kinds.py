@@ -58,13 +58,13 @@ GUARDS: Mapping[str, Kind] = {
 
 def identity(body: Mapping[str, Any]) -> str:
     """``Kind/name``, or ``Kind/namespace/name`` of a namespaced kind."""
-    return identity_of(body["kind"], body["metadata"].get("namespace") or "default", body["metadata"]["name"])
+    return identity_of(body["kind"], body["metadata"].get("namespace") or "", body["metadata"]["name"])
 
 
 def identity_of(kind: str, namespace: str, name: str) -> str:
-    """As :func:`identity`, of the parts; the namespace of a cluster-wide kind is left out."""
+    """As :func:`identity`, of the parts; the namespace of a cluster-wide kind is left out, and an empty one is ``default``."""
     known = MEMBERS.get(kind) or GUARDS[kind]
-    return f"{kind}/{namespace}/{name}" if known.namespaced else f"{kind}/{name}"
+    return f"{kind}/{namespace or 'default'}/{name}" if known.namespaced else f"{kind}/{name}"
 
 
 def position(named: str) -> tuple[int, str]:

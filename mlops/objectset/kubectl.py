@@ -27,10 +27,8 @@ LARGE_BYTES = 256 * 1024
 """Size of a CRD from which on its set queues up with others like it; of Kubeflow's 79 eight are larger."""
 GRACE_SECONDS = 5
 """More than kubectl is given: its own message tells more than that of a killed process."""
-_DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
-
-
 _PINS = Path(__file__).parents[1] / "tools" / "pins.yaml"
+_DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 
 
 @cache
