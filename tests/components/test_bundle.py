@@ -19,52 +19,18 @@ from mlops.objectset import Store
 from mlops.ordering import parse_documents
 from mlops.settings import Data, Deadlines, Secret, SecretState, Sources
 from mlops.settings import ExistingCluster as ExistingClusterSettings
+from tests.components.guard import guard
 from tests.components.recording import Registered, Registration, record
 
-GUARD = """
-apiVersion: v1
-kind: Namespace
-metadata: {name: guard}
----
+GUARD = f"""{guard()}---
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
-metadata: {name: things.example.org}
-spec:
-  group: example.org
-  scope: Cluster
-  names: {plural: things, kind: Thing}
-  versions: [{name: v1, served: true, storage: true}]
----
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: others.example.org}
+metadata: {{name: others.example.org}}
 spec:
   group: example.org
   scope: Namespaced
-  names: {plural: others, kind: Other}
-  versions: [{name: v1, served: true, storage: true}]
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: guard, namespace: guard}
-spec:
-  selector: {matchLabels: {app: guard}}
-  template: {metadata: {labels: {app: guard}}, spec: {containers: [{name: guard, image: guard}]}}
----
-apiVersion: v1
-kind: Service
-metadata: {name: guard, namespace: guard}
-spec: {selector: {app: guard}, ports: [{port: 443}]}
----
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingWebhookConfiguration
-metadata: {name: guard}
-webhooks:
-- name: things.guard.example.org
-  clientConfig: {service: {name: guard, namespace: guard}}
-  rules: [{apiGroups: [example.org], apiVersions: [v1], operations: [CREATE], resources: [things]}]
-  sideEffects: None
-  admissionReviewVersions: [v1]
+  names: {{plural: others, kind: Other}}
+  versions: [{{name: v1, served: true, storage: true}}]
 """
 USER = """
 apiVersion: example.org/v1

@@ -19,43 +19,9 @@ from components.gates.api import NOT_REACHED, Api, Reply
 from components.gates.needs import Needs
 from components.gates.questions import GateError, prove, questions
 from mlops.ordering import Graph, KubeObject, ObjectRef, build_graph, parse_documents
+from tests.components.guard import guard
 
-BACKEND = """
-apiVersion: v1
-kind: Namespace
-metadata: {name: guard}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: guard, namespace: guard}
-spec:
-  replicas: REPLICAS
-  selector: {matchLabels: {app: guard}}
-  template: {metadata: {labels: {app: guard}}, spec: {containers: [{name: guard, image: guard}]}}
----
-apiVersion: v1
-kind: Service
-metadata: {name: guard, namespace: guard}
-spec: {selector: {app: guard}, ports: [{port: 443}]}
----
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: things.example.org}
-spec:
-  group: example.org
-  scope: Cluster
-  names: {plural: things, kind: Thing}
-  versions: [{name: v1, served: true, storage: true}]
----
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingWebhookConfiguration
-metadata: {name: guard}
-webhooks:
-- name: things.guard.example.org
-  clientConfig: {service: {name: guard, namespace: guard}}
-  rules: [{apiGroups: [example.org], apiVersions: [v1], operations: [CREATE], resources: [things]}]
-  sideEffects: None
-  admissionReviewVersions: [v1]
+GUARDED = """
 ---
 apiVersion: admissionregistration.k8s.io/v1
 kind: MutatingWebhookConfiguration
@@ -109,7 +75,7 @@ CALL = 'failed calling webhook "things.guard.example.org": failed to call webhoo
 
 
 def graph(replicas: int = 1) -> Graph:
-    return build_graph(parse_documents(BACKEND.replace("REPLICAS", str(replicas)), origin="test"))
+    return build_graph(parse_documents(guard(replicas=replicas) + GUARDED, origin="test"))
 
 
 def needs(ref: ObjectRef, replicas: int = 1) -> tuple[Needs, KubeObject]:
