@@ -13,7 +13,7 @@ SOURCES := mlops components tests __main__.py
 .PHONY: help venv tools env check lint types unit test test-long rehearse bench lock clean
 
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1@\2/p' $(MAKEFILE_LIST) | column -t -s @
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1@\2/p' $(MAKEFILE_LIST) | column -t -s @
 
 venv: $(VENV) ## make .venv with the pinned packages and this project
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import gzip
-import os
+import re
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from mlops.bundles.threads import go_on
 
 
 class ArchiveError(Exception):
@@ -44,6 +46,7 @@ class _Bounded(gzip.GzipFile):
         Raises:
             ArchiveError: more than the limit in all.
         """
+        go_on()
         data = super().read(size)
         self._left -= len(data)
         if self._left < 0:
@@ -73,23 +76,26 @@ def unpack(archive: Path, paths: tuple[str, ...], target: Path, limits: Limits, 
             for member, name in _members(tar, limits.members):
                 if member.isdir() or not _below(name, paths) or _below(name, without):
                     continue
+                if re.search("[\ud800-\udfff]", member.name):  # tarfile's stand-ins for bytes that are not UTF-8
+                    raise ArchiveError(f"holds {member.name!r}, a name that is not UTF-8")
                 if member.issym():
                     links.append((name, member.linkname))
                 elif member.isreg():
                     _write(tar, member, target / name)
                 else:
-                    raise ArchiveError(f"holds {member.name}, which is neither file, folder nor symbolic link")
+                    raise ArchiveError(f"holds {member.name!r}, which is neither file, folder nor symbolic link")
+        names = {name for name, _ in links}
+        for name, to in links:  # last, so that no file is ever written through a link
+            _link(target, name, to, names)
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
         if no_room(error):
             raise
         raise ArchiveError(f"is damaged or cannot be unpacked: {error}") from error
-    for name, to in links:  # last, so that no file is ever written through a link
-        _link(target, name, to)
 
 
 def no_room(error: BaseException) -> bool:
     """Whether an error says that the disk, or what a user may have of it, is full."""
-    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def _below(name: PurePosixPath, paths: tuple[str, ...]) -> bool:
@@ -111,20 +117,26 @@ def _members(tar: tarfile.TarFile, limit: int) -> Iterator[tuple[tarfile.TarInfo
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
     content = tar.extractfile(member)
     if content is None:
-        raise ArchiveError(f"holds {member.name} without content")
+        raise ArchiveError(f"holds {member.name!r} without content")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("xb") as file:
         shutil.copyfileobj(content, file)
 
 
-def _link(target: Path, name: PurePosixPath, to: str) -> None:
-    """Make a symbolic link, if it leads to a place inside the folder."""
+def _link(target: Path, name: PurePosixPath, to: str, links: Collection[PurePosixPath]) -> None:
+    """Make a symbolic link, if each step of its way is a place inside the folder, and none of them another link.
+
+    A way by links cannot be judged from its text: after ``a/..`` one is in the folder that ``a`` leads to.
+    """
+    way, at = PurePosixPath(to), name.parent
+    inside = not way.is_absolute() and not any(folder in links for folder in name.parents)
+    for step in way.parts:
+        inside = inside and at not in links and (step != ".." or bool(at.parts))
+        at = at.parent if step == ".." else at / step
+    if not inside:
+        raise ArchiveError(f"holds the link {str(name)!r} -> {to!r}, which leads out of the archive, or through another link")
     path = target / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    root = target.resolve()
-    leads_to = Path(os.path.normpath(path.parent.resolve() / to))
-    if PurePosixPath(to).is_absolute() or not leads_to.is_relative_to(root) or not path.parent.resolve().is_relative_to(root):
-        raise ArchiveError(f"holds the link {name} -> {to}, which leads out of the archive")
     if path.is_symlink() or path.exists():
-        raise ArchiveError(f"holds {name} twice")
+        raise ArchiveError(f"holds {str(name)!r} twice")
     path.symlink_to(to)

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 
 import yaml
 
+from mlops.bundles.forms import text_of
 from mlops.bundles.lock import UNKNOWN_COMMIT, Source, scalar
 from mlops.errors import Problem, UserError
 
@@ -67,7 +68,7 @@ class Bases:
         file = next((folder / name for name in KUSTOMIZATION_FILES if (folder / name).is_file()), None)
         if file is None:
             return []
-        text = file.read_text(encoding="utf-8")
+        text = text_of(file)
         onward, edits = [], []
         for item in _entries(text):
             target = self._target(file, item.value)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from mlops.bundles.lock import Source, closure, read_lock
 from mlops.bundles.places import Places
 from mlops.bundles.programs import Helm, Kustomize
 from mlops.bundles.render import Rendered, render, sandbox, sources_of
+from mlops.bundles.threads import in_threads
 from mlops.errors import Problem, UserError
 from mlops.ordering import KubeObject, ObjectRef, OrderingError, from_bodies
 from mlops.ordering.objects import duplicates
@@ -113,9 +114,10 @@ def load_bundles(
     if missing:
         needed = {source.name: source for job in missing for source in job.sources}
         trees = fetch(needed.values(), places, cache, report=report, progress=progress, check=True)
-        with sandbox([job.folder for job in missing], trees, sources) as root, ThreadPoolExecutor(os.cpu_count()) as pool:
+        with sandbox([job.folder for job in missing], trees, sources) as root:
             one = partial(_rendered, root=root, kustomize=kustomize, helm=helm, progress=progress or Progress())
-            done |= {bundle.name: bundle for bundle in _all([pool.submit(one, job) for job in missing])}
+            rendered = in_threads(one, missing, at_once=os.cpu_count() or 1, failed="bundles cannot be rendered")
+            done |= {bundle.name: bundle for bundle in rendered}
     bundles = tuple(done[job.name] for job in jobs)
     problems = duplicates(item for bundle in bundles for item in bundle.objects)
     if problems:
@@ -168,8 +170,8 @@ def _from_cache(job: _Job) -> Bundle | None:
     """The bundle as it was kept; None when it is not rendered yet, or its entry is not what was written."""
     try:
         digest, _, text = job.kept.read_text(encoding="utf-8").partition("\n")
-    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
-        return None
+    except (OSError, UnicodeDecodeError):
+        return None  # the reason is told when the entry cannot be written anew
     if digest != _sum(text):
         return None
     content = json.loads(text)
@@ -191,19 +193,6 @@ def _sum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _all(futures: list[Future[Bundle]]) -> list[Bundle]:
-    """Results of all, once all are done.
-
-    Raises:
-        UserError: what users can mend, of all of them.
-    """
-    errors = [error for future in futures if (error := future.exception()) is not None]
-    mendable = [error for error in errors if isinstance(error, UserError)]
-    if len(mendable) == len(errors) > 1:
-        raise UserError("bundles cannot be rendered", [problem for error in mendable for problem in error.problems])
-    return [future.result() for future in futures]
-
-
 def _keep(path: Path, text: str) -> None:
     """Write a file so that readers see all of it or nothing.
 
@@ -216,6 +205,8 @@ def _keep(path: Path, text: str) -> None:
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=".", delete=False) as file:
             scratch = Path(file.name)
             file.write(text)
+        if path.is_dir():
+            shutil.rmtree(path)
         scratch.replace(path)
     except OSError as error:
         if scratch:

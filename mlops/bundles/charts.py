@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from mlops.bundles.forms import mapping_of, problems_of
 from mlops.bundles.hooks import Fate, Precedence, settle_hooks
 from mlops.bundles.programs import Helm
 from mlops.errors import Problem, UserError
@@ -44,7 +45,7 @@ class Chart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     chart: str
-    release: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=53)
+    release: str
     namespace: str
     values: tuple[str, ...] = ()
     kubernetes: str = "1.35.0"
@@ -53,11 +54,18 @@ class Chart(BaseModel):
     cluster_wide: tuple[str, ...] = Field(default=(), alias="clusterWide")
     hooks: Mapping[str, Fate] = Field(default_factory=dict)
 
+    @field_validator("release")
+    @classmethod
+    def _release(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?", value):
+            raise ValueError("lower-case letters, digits and dashes, at most 53, no dash at either end")
+        return value
+
     @field_validator("chart")
     @classmethod
     def _pinned(cls, value: str) -> str:
         if not re.fullmatch(r"\.\./sources/[a-z0-9][a-z0-9-]*(/(?!\.\.(/|$))[^/]+)*", value):
-            raise ValueError("must be a folder of a pinned source, as ../sources/<source>/<path>")
+            raise ValueError("a folder of a pinned source, as ../sources/<source>/<path>")
         return value
 
     @field_validator("dependencies")
@@ -87,14 +95,12 @@ def read_chart(folder: Path) -> Chart:
     """
     where = f"bundle {folder.name} {CHART_FILE}"
     try:
-        content = yaml.safe_load((folder / CHART_FILE).read_text(encoding="utf-8"))
-        chart = Chart.model_validate(content)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"bundle {folder.name} cannot be rendered", [Problem(where, str(error), "YAML")]) from error
+        return Chart.model_validate(mapping_of(folder / CHART_FILE, where=where, allowed="a mapping that names a chart"))
     except ValidationError as error:
-        problems = [Problem(f"{where} {'.'.join(map(str, e['loc']))}", repr(e["input"]), e["msg"]) for e in error.errors()]
-        raise UserError(f"bundle {folder.name} cannot be rendered", problems) from error
-    return chart
+        problems: Iterable[Problem] = problems_of(error, f"{where} ", Chart)
+    except UserError as error:
+        problems = error.problems
+    raise UserError(f"bundle {folder.name} cannot be rendered", problems)
 
 
 def render_chart(chart: Chart, folder: Path, root: Path, home: Path, helm: Helm) -> ChartObjects:
@@ -143,7 +149,7 @@ def _undeclare(chart: Path, dependency: str) -> None:
     """Take a dependency out of the `Chart.yaml` that declares it: Helm asks for its chart even when it is switched off."""
     *parents, name = dependency.split("/")
     file = chart.joinpath(*(part for parent in parents for part in ("charts", parent)), "Chart.yaml")
-    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    content = mapping_of(file, where=f"the chart's {file.relative_to(chart)}", allowed="a mapping")
     content["dependencies"] = [item for item in content.get("dependencies") or () if item.get("name") != name]
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
 
@@ -156,9 +162,8 @@ def _check_dependencies(chart: Path, bundle: str) -> None:
     """
     problems = []
     for file in sorted(chart.rglob("Chart.yaml")):
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        declared = content.get("dependencies") if isinstance(content, Mapping) else None
-        for dependency in declared or ():
+        where = f"bundle {bundle}, {file.relative_to(chart.parent)}"
+        for dependency in mapping_of(file, where=where, allowed="a mapping").get("dependencies") or ():
             name = str(dependency.get("name"))
             if not any(file.parent.glob(f"charts/{name}/Chart.yaml")) and not any(file.parent.glob(f"charts/{name}-*.tgz")):
                 found = f"{name} {dependency.get('version', '')} of {dependency.get('repository', 'nowhere')}"

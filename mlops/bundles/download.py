@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
+from mlops.bundles.threads import go_on
+
 _SILENCE_SECONDS = 20.0
 _CHUNK = 256 * 1024
 
@@ -23,7 +25,7 @@ class DownloadError(Exception):
     """The archive could not be had from this URL; the text says why."""
 
 
-def download(url: str, part: Path, *, limit: int, seen: Seen | None = None) -> bool:
+def download(url: str, part: Path, *, limit: int, direct: bool = False, seen: Seen | None = None) -> bool:
     """Download a URL into a file; bytes that are there already are not asked for again when the server can leave them out.
 
     Whether they are the beginning of the same archive is not known here: who calls verifies the whole.
@@ -32,6 +34,7 @@ def download(url: str, part: Path, *, limit: int, seen: Seen | None = None) -> b
         url: ``http:`` or ``https:``.
         part: the file; what an interrupted download left stays there for the next one.
         limit: bytes that are too many.
+        direct: ask without the proxy that the environment names.
         seen: progress.
 
     Returns:
@@ -41,29 +44,46 @@ def download(url: str, part: Path, *, limit: int, seen: Seen | None = None) -> b
         DownloadError: no answer, a refusal, a broken transfer or too many bytes.
         OSError: the file cannot be written.
     """
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise DownloadError("not a http(s) URL")
     had = part.stat().st_size if part.exists() else 0
     try:
-        answer = _open(url, had)
-    except urllib.error.HTTPError as error:
-        if error.code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or not had:
-            raise DownloadError(f"HTTP {error.code} {error.reason}") from error
+        answer = open_url(url, direct=direct, offset=had)
+    except DownloadError as error:
+        refusal = error.__cause__
+        if not (had and isinstance(refusal, urllib.error.HTTPError) and refusal.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
+            raise
         part.unlink()  # there is no more than that, or the file is another one by now
-        return download(url, part, limit=limit, seen=seen)
-    except urllib.error.URLError as error:
-        raise DownloadError(str(error.reason)) from error
-    except (http.client.HTTPException, TimeoutError, ConnectionError) as error:
-        raise DownloadError(f"{type(error).__name__}: {error}") from error
+        return download(url, part, limit=limit, direct=direct, seen=seen)
     with answer:
         resumed = answer.status == HTTPStatus.PARTIAL_CONTENT and _first_byte(answer) == had
         _save(answer, part, had if resumed else 0, limit, seen)
     return resumed
 
 
-def _open(url: str, offset: int) -> http.client.HTTPResponse:
-    request = urllib.request.Request(url, headers={"Range": f"bytes={offset}-"} if offset else {})  # noqa: S310  (scheme checked)
-    return cast("http.client.HTTPResponse", urllib.request.urlopen(request, timeout=_SILENCE_SECONDS))  # noqa: S310  (the same)
+def open_url(url: str, *, direct: bool = False, offset: int = 0) -> http.client.HTTPResponse:
+    """Ask for a URL, and come back with the beginning of the answer.
+
+    Proxies come from the environment (``https_proxy``, ``no_proxy``).
+
+    Args:
+        url: ``http:`` or ``https:``.
+        direct: ask without a proxy, whatever the environment says.
+        offset: first byte that is wanted; a server may send all the same.
+
+    Raises:
+        DownloadError: no such URL, no answer, or a refusal.
+    """
+    try:
+        if urlsplit(url).scheme not in {"http", "https"}:
+            raise DownloadError("not a http(s) URL")
+        request = urllib.request.Request(url, headers={"Range": f"bytes={offset}-"} if offset else {})  # noqa: S310  (scheme checked)
+        opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if direct else []))
+        return cast("http.client.HTTPResponse", opener.open(request, timeout=_SILENCE_SECONDS))
+    except urllib.error.HTTPError as error:
+        raise DownloadError(f"HTTP {error.code} {error.reason}") from error
+    except urllib.error.URLError as error:
+        raise DownloadError(str(error.reason)) from error
+    except (http.client.HTTPException, TimeoutError, ConnectionError, ValueError) as error:
+        raise DownloadError(f"{type(error).__name__}: {error}") from error
 
 
 def _first_byte(answer: http.client.HTTPResponse) -> int | None:
@@ -83,13 +103,14 @@ def _save(answer: http.client.HTTPResponse, part: Path, size: int, limit: int, s
             file.write(chunk)
             if seen:
                 seen(size, total)
+            go_on()
     if total is not None and size < total:
         raise DownloadError(f"broke off after {size} of {total} bytes; the next fetch goes on from there")
 
 
 def _read(answer: http.client.HTTPResponse, size: int, total: int | None) -> bytes:
     try:
-        return answer.read(_CHUNK)
+        return answer.read1(_CHUNK)  # what is there, however little: a slow server is no reason to end late
     except (http.client.HTTPException, OSError) as error:
         of = "" if total is None else f" of {total}"
         raise DownloadError(f"broke off after {size}{of} bytes ({error}); the next fetch goes on from there") from error

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
+import errno
 import fcntl
 import hashlib
-import re
 import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +17,8 @@ from mlops.bundles.archive import ArchiveError, Limits, no_room, unpack
 from mlops.bundles.dirhash import dirhash
 from mlops.bundles.download import DownloadError, Seen, download
 from mlops.bundles.lock import Source
-from mlops.bundles.places import Places
+from mlops.bundles.places import Address, Places
+from mlops.bundles.threads import in_threads
 from mlops.errors import Problem, UserError
 from mlops.tools.progress import Progress
 
@@ -29,6 +29,10 @@ Report = Callable[[str], None]
 
 class _NotHere(Exception):  # noqa: N818  (no error: the next place is tried)
     """A place does not have the right archive; the text says why."""
+
+
+class _Differs(_NotHere):
+    """It has an archive of that commit, with other files than the lock says."""
 
 
 def tree_of(source: Source, cache: Path) -> Path:
@@ -49,9 +53,9 @@ def fetch(
 ) -> dict[str, Path]:
     """Make sources available as folders.
 
-    A source that is in the cache costs one look at a folder. Proxies and trusted CAs for URLs come from the environment
-    (``HTTPS_PROXY``, ``NO_PROXY``, ``SSL_CERT_FILE``). An interrupted download leaves a file in the cache's folder
-    ``downloads``, from which the next one goes on.
+    A source that is in the cache costs one look at a folder. The proxy towards the origin and trusted CAs come from the environment
+    (``HTTPS_PROXY``, ``NO_PROXY``, ``SSL_CERT_FILE``); mirrors are asked without a proxy. An interrupted download leaves a file in
+    the cache's folder ``downloads``, from which the next one goes on.
 
     Args:
         sources: what is needed.
@@ -69,29 +73,19 @@ def fetch(
         UserError: names each source that no place has, and for each place tried the reason.
     """
     wanted = {source.name: source for source in sources}
-    problems: dict[str, Problem] = {}
     downloads = _Downloads(cache / "downloads", limits or Limits(), progress or Progress())
 
     def one(source: Source) -> None:
-        try:
-            _provide(source, places, cache, report, downloads)
-        except UserError as error:
-            problems[source.name] = error.problems[0]
+        _provide(source, places, cache, report, downloads)
 
     if check:
         with _cache_in_use(cache):
             for source in wanted.values():
                 _drop_altered(source, tree_of(source, cache), report)
-    missing = [source for source in wanted.values() if not tree_of(source, cache).is_dir()]
+    missing = [source for _, source in sorted(wanted.items()) if not tree_of(source, cache).is_dir()]
     if missing:
         downloads.progress.start("upstream sources")
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(one, missing))
-    if problems:
-        raise UserError(
-            "upstream sources are not available" if len(problems) > 1 else "an upstream source is not available",
-            [problems[name] for name in sorted(problems)],
-        )
+        in_threads(one, missing, at_once=_AT_ONCE, failed="upstream sources are not available")
     return {name: tree_of(source, cache) for name, source in wanted.items()}
 
 
@@ -139,19 +133,20 @@ class _Downloads:
         self._under_way: dict[str, str] = {}
         self._lock = threading.Lock()
 
-    def part(self, source: Source, url: str) -> Path:
+    def part(self, source: Source, address: Address) -> Path:
         """The partial file of one source from one place; the same in every run."""
-        digest = hashlib.sha256(f"{source.dirhash} {url}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{source.dirhash} {address}".encode()).hexdigest()
         return _made(self._folder) / f"{source.name}-{digest[:16]}.part"
 
-    def get(self, source: Source, url: str) -> tuple[Path, bool]:
+    def get(self, source: Source, address: Address) -> tuple[Path, bool]:
         """Download an archive; says also whether an earlier download was gone on with.
 
         Raises:
             DownloadError: it cannot be had there.
         """
-        part = self.part(source, url)
-        return part, download(url, part, limit=self.limits.compressed, seen=self._seen(source.name))
+        part = self.part(source, address)
+        seen = self._seen(source.name)
+        return part, download(address.url, part, limit=self.limits.compressed, direct=address.direct, seen=seen)
 
     def _seen(self, name: str) -> Seen:
         def seen(size: int, total: int | None) -> None:
@@ -198,9 +193,9 @@ def _is_sound(source: Source, tree: Path) -> bool:
         return False
 
 
-def _first_good(source: Source, places: Places, scratch: Path, downloads: _Downloads, *, verify: bool = True) -> Path | str:
+def _first_good(source: Source, places: Places, scratch: Path, downloads: _Downloads, *, verify: bool = True) -> Path | Address:
     """Unpack the source into ``scratch/tree`` from the first place that has it, and tell which one that was."""
-    tried = []
+    tried: list[tuple[Path | Address, _NotHere]] = []
     for place in places.candidates(source):
         try:
             if isinstance(place, Path):
@@ -208,26 +203,31 @@ def _first_good(source: Source, places: Places, scratch: Path, downloads: _Downl
             else:
                 _downloaded(source, place, scratch / "tree", downloads, verify=verify)
         except _NotHere as reason:
-            # a mirror's address may hold a password
-            tried.append(re.sub(r"//[^/@\s]*@", "//****@", f"{place}: {reason}"))
+            tried.append((place, reason))
         else:
             return place
-    mend = f"put {source.archive()} (the repository's archive of that commit) into a mirror, name it in MLOPS_SOURCE_MIRRORS"
+    mend = f"put {source.archive()} (the repository's archive of that commit) into "
+    mend += f"{places.air_gap}" if places.air_gap else "a mirror, name it in MLOPS_SOURCE_MIRRORS"
+    if any(isinstance(reason, _Differs) for _, reason in tried):
+        mend = f"see whether commit, paths and dirhash of sources.{source.name} in the lock file are as they were committed:\n"
+        mend += f"- a pin that was changed by hand gets its digest from: mlops fetch --update {source.name} {source.tag}\n"
+        mend += "- if they are right, the archives of these places are not, and have to be replaced"
+    found = "\n".join(f"{place}: {reason}" for place, reason in tried)
     allowed = f"files with digest {source.dirhash}" if verify else f"the archive of commit {source.commit}"
-    raise UserError("an upstream source is not available", [Problem(source.label, "\n".join(tried), allowed, mend)])
+    raise UserError("an upstream source is not available", [Problem(source.label, found, allowed, mend)])
 
 
-def _downloaded(source: Source, url: str, tree: Path, downloads: _Downloads, *, verify: bool) -> None:
+def _downloaded(source: Source, address: Address, tree: Path, downloads: _Downloads, *, verify: bool) -> None:
     """Download and unpack; bytes of an earlier download that do not fit are thrown away, and all is asked for once more."""
     try:
-        part, resumed = downloads.get(source, url)
+        part, resumed = downloads.get(source, address)
         try:
             _unpacked(source, part, tree, downloads.limits, verify=verify)
         except _NotHere:
             part.unlink()
             if not resumed:
                 raise
-            part, _ = downloads.get(source, url)
+            part, _ = downloads.get(source, address)
             try:
                 _unpacked(source, part, tree, downloads.limits, verify=verify)
             finally:
@@ -241,23 +241,23 @@ def _downloaded(source: Source, url: str, tree: Path, downloads: _Downloads, *, 
 def _unpacked(source: Source, archive: Path, tree: Path, limits: Limits, *, verify: bool) -> None:
     """Unpack an archive into a folder; the folder is there only when the content is right."""
     tree.mkdir()
-    wrong = ""
+    wrong: _NotHere | None = None
     try:
         unpack(archive, source.paths, tree, limits, without=source.without)
         digest = dirhash(tree)
-        if verify and digest != source.dirhash:
-            wrong = f"holds other files than the lock says: digest {digest}"
-        elif not any(tree.iterdir()):
-            wrong = f"holds nothing below {', '.join(source.paths)}"
+        if not any(tree.iterdir()):
+            wrong = _NotHere(f"holds nothing below {', '.join(source.paths)}")
+        elif verify and digest != source.dirhash:
+            wrong = _Differs(f"holds other files than the lock says: digest {digest}")
     except FileNotFoundError as error:
-        wrong = "no such file" if not archive.exists() else f"a link leads nowhere: {error.filename}"
+        wrong = _NotHere("no such file" if not archive.exists() else f"a link leads nowhere: {error.filename}")
     except (ArchiveError, OSError) as error:
         if no_room(error):
             raise
-        wrong = str(error)
+        wrong = _NotHere(str(error))
     if wrong:
         shutil.rmtree(tree)
-        raise _NotHere(wrong)
+        raise wrong
 
 
 def _made(folder: Path) -> Path:
@@ -275,7 +275,11 @@ def _cache_in_use(cache: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        problem = Problem(str(cache), str(error), "a folder that can be written", "set MLOPS_CACHE_DIR to one, or free space")
+        found = f"{error.strerror}" if no_room(error) else str(error)  # the same for all sources, whatever file was being written
+        mend = "set MLOPS_CACHE_DIR to one, or free space"
+        if error.errno == errno.EFBIG:
+            mend = "let files be larger (ulimit -f)"
+        problem = Problem(str(cache), found, "a folder that can be written", mend)
         raise UserError("the cache of sources cannot be used", [problem]) from error
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from mlops.bundles.forms import mapping_of, problems_of
 from mlops.errors import Problem, UserError
+from mlops.ordering.words import told
 
 UNKNOWN_COMMIT = "0" * 40
 """Commit of an entry that was written by hand, for a source that was never fetched."""
@@ -72,7 +74,7 @@ class Source(BaseModel):
     @classmethod
     def _paths(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
-            raise ValueError("must be at least one folder")
+            raise ValueError("at least one folder")
         return tuple(map(_relative, value))
 
     @field_validator("without")
@@ -101,7 +103,7 @@ def _relative(path: str) -> str:
 
 def _matching(value: str, pattern: str, wanted: str) -> str:
     if not re.fullmatch(pattern, value):
-        raise ValueError(f"must be {wanted}")
+        raise ValueError(wanted)
     return value
 
 
@@ -118,28 +120,30 @@ def read_lock(path: Path) -> dict[str, Source]:
         UserError: unreadable, or with wrong entries; all of them at once.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError("the lock file of the sources cannot be read", [Problem(str(path), str(error), "YAML")]) from error
-    entries = content.get("sources") if isinstance(content, Mapping) else None
-    if not isinstance(entries, Mapping):
-        raise UserError("the lock file of the sources is not usable", [Problem(str(path), "", "a mapping `sources`")])
+        content = mapping_of(path, where=str(path), allowed="a mapping `sources`")
+    except UserError as error:
+        raise UserError("the lock file of the sources cannot be read", error.problems) from error
+    entries = content.get("sources")
+    if not isinstance(entries, dict):
+        problem = Problem(f"{path} sources", "" if entries is None else told(entries), "a mapping of sources by name")
+        raise UserError("the lock file of the sources is not usable", [problem])
     sources: dict[str, Source] = {}
     problems: list[Problem] = []
     for name, entry in entries.items():
+        where = f"{path} sources.{name}"
+        if not isinstance(entry, dict) or "name" in entry:
+            problems.append(Problem(where, told(entry), "a mapping, without `name`: the name stands before it"))
+            continue
         try:
-            values = {**entry, "name": name} if isinstance(entry, Mapping) else {"name": name}
-            sources[str(name)] = Source.model_validate(values)
+            sources[str(name)] = Source.model_validate({**entry, "name": name})
         except ValidationError as error:
-            problems.extend(
-                Problem(f"{path} sources.{name}.{'.'.join(map(str, e['loc']))}", repr(e["input"]), e["msg"]) for e in error.errors()
-            )
+            problems += problems_of(error, f"{where}.", Source, apart="name")
     names = ", ".join(sorted(sources))
     problems += [
         Problem(f"{path} sources.{source.name}.bases", base, f"names of sources: {names}")
         for source in sources.values()
         for base in source.bases
-        if base not in content["sources"]
+        if base not in entries
     ]
     if problems:
         raise UserError("the lock file of the sources is not usable", problems)
@@ -165,4 +169,9 @@ def closure(names: Iterable[str], lock: Mapping[str, Source]) -> tuple[Source, .
 
 def scalar(text: str) -> str:
     """A YAML scalar that reads back as this text: a tag such as 1.10, or a commit of digits, is no number."""
-    return text if yaml.safe_load(text) == text else f"'{text}'"
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        plain = node is not None and node.tag == "tag:yaml.org,2002:str" and node.value == text
+    except yaml.YAMLError:
+        plain = False
+    return text if plain else "'{}'".format(text.replace("'", "''"))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from mlops.bundles.lock import Source
 from mlops.errors import Problem, UserError
@@ -19,11 +19,27 @@ _NEIGHBOUR = Path("shared/upstream")
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """Where to look for archives, in this order: air-gap folder, mirrors, neighbour folder, origin.
+class Address:
+    """A place in a network.
 
     Attributes:
-        air_gap: folder laid out like a mirror, or None.
+        url: its URL.
+        direct: inside the site, so that it is asked without the proxy; the origin is outside.
+    """
+
+    url: str
+    direct: bool
+
+    def __str__(self) -> str:
+        return self.url
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where to look for archives, in this order: mirrors, neighbour folder, origin; only in the air-gap folder if there is one.
+
+    Attributes:
+        air_gap: folder laid out like a mirror, or None. It holds everything: nothing else is looked at.
         mirrors: folders, or URLs with ``file:``, ``http:`` or ``https:``; an archive is at
             ``<mirror>/github.com/<owner>/<name>/<commit>.tar.gz``.
         neighbour: folder beside the checkout, or None.
@@ -51,36 +67,57 @@ class Places:
             air_gap: folder from the settings.
             mirrors: mirrors from the settings.
             environ: environment to read.
+
+        Raises:
+            UserError: an address in the variable that is none, or holds a password.
         """
         named = environ.get("MLOPS_SOURCE_MIRRORS", "").replace(",", " ").split()
-        for mirror in named:
-            try:
-                urlsplit(mirror)
-            except ValueError as error:
-                problem = Problem("MLOPS_SOURCE_MIRRORS", re.sub(r"//[^/@\s]*@", "//****@", mirror), "folders and URLs", str(error))
-                raise UserError("a mirror's address cannot be read", [problem]) from None
+        problems = [problem for mirror in named if (problem := _problem_of(mirror))]
+        if problems:
+            raise UserError("a mirror's address cannot be used", problems)
         return cls(
             Path(air_gap) if air_gap else None, tuple(dict.fromkeys((*named, *mirrors))), checkout.resolve().parent / _NEIGHBOUR
         )
 
-    def candidates(self, source: Source) -> tuple[Path | str, ...]:
-        """Each place where the archive of a source may be, best first: files as paths, the rest as URLs."""
-        archive = source.archive()
-        folders = [] if self.air_gap is None else [self.air_gap / archive]
-        mirrors = [_below(mirror, archive) for mirror in self.mirrors]
-        neighbours = [] if self.neighbour is None else [self.neighbour / archive]
-        owner_and_name = source.repository.partition("/")[2]
-        return (*folders, *mirrors, *neighbours, f"{self.origin}/{owner_and_name}/archive/{source.commit}.tar.gz")
+    def candidates(self, source: Source) -> tuple[Path | Address, ...]:
+        """Each place where the archive of a source may be, best first."""
+        return (*self._inside(source.archive()), *self._outside(source, f"{source.commit}.tar.gz"))
 
-    def indexes(self) -> tuple[Path | str, ...]:
+    def indexes(self) -> tuple[Path | Address, ...]:
         """Where folders and mirrors may tell which commits they have, best first (:mod:`mlops.bundles.tags`)."""
-        folders = [] if self.air_gap is None else [self.air_gap / INDEX]
-        neighbours = [] if self.neighbour is None else [self.neighbour / INDEX]
-        return (*folders, *(_below(mirror, INDEX) for mirror in self.mirrors), *neighbours)
+        return self._inside(INDEX)
+
+    def of_tag(self, source: Source, tag: str) -> tuple[Address, ...]:
+        """Where the origin has its archive of a tag; nowhere when the network is not to be asked."""
+        return self._outside(source, f"refs/tags/{quote(tag)}.tar.gz")
+
+    def _inside(self, file: str) -> tuple[Path | Address, ...]:
+        if self.air_gap is not None:
+            return (self.air_gap / file,)
+        neighbours = [] if self.neighbour is None else [self.neighbour / file]
+        return (*(_below(mirror, file) for mirror in self.mirrors), *neighbours)
+
+    def _outside(self, source: Source, file: str) -> tuple[Address, ...]:
+        if self.air_gap is not None:
+            return ()
+        return (Address(f"{self.origin}/{source.repository.partition('/')[2]}/archive/{file}", direct=False),)
 
 
-def _below(mirror: str, archive: str) -> Path | str:
+def _problem_of(mirror: str) -> Problem | None:
+    """What is wrong with an entry of the variable."""
+    shown = re.sub("//.*@", "//****@", mirror)
+    try:
+        urlsplit(mirror)
+    except ValueError as error:
+        return Problem("MLOPS_SOURCE_MIRRORS", f"{shown} ({error})", "folders and URLs")
+    if "://" in mirror and "@" in mirror:
+        mend = "let the mirror answer without a password: what it holds is public, and verified by its digest"
+        return Problem("MLOPS_SOURCE_MIRRORS", shown, "URLs without user and password", mend)
+    return None
+
+
+def _below(mirror: str, file: str) -> Path | Address:
     parts = urlsplit(mirror)
     if parts.scheme in {"http", "https"}:
-        return f"{mirror.rstrip('/')}/{archive}"
-    return Path(unquote(parts.path) if parts.scheme == "file" else mirror) / archive
+        return Address(f"{mirror.rstrip('/')}/{file}", direct=True)
+    return Path(unquote(parts.path) if parts.scheme == "file" else mirror) / file

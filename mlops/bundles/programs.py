@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Self
 
+from mlops.bundles.threads import go_on
 from mlops.errors import Problem, UserError
 from mlops.tools import tool
 from mlops.tools.pins import load_pins
 
 _DEADLINE_SECONDS = 300  # the largest bundle takes 15 s on an idle core
+_LOOK_SECONDS = 0.2  # how often it is asked whether anybody waits still
 _NOWHERE = "http://127.0.0.1:9"
 
 _pins = cache(load_pins)  # reading them takes longer than loading a bundle
@@ -54,10 +57,7 @@ class Program:
         environment |= {name: _NOWHERE for variable in ("http_proxy", "https_proxy") for name in (variable, variable.upper())}
         program = self.path()
         try:
-            done = subprocess.run(
-                [program, *arguments],
-                capture_output=True, text=True, check=False, env=environment, cwd=scratch, timeout=_DEADLINE_SECONDS,
-            )  # fmt: skip
+            done = _run([str(program), *map(str, arguments)], environment, scratch)
         except (OSError, subprocess.TimeoutExpired) as error:
             problem = Problem(str(program), str(error), f"{type(self).__name__.lower()} {self.version}", "see: mlops tools")
             raise UserError(f"bundle {bundle} cannot be rendered", [problem]) from error
@@ -84,3 +84,24 @@ class Helm(Program):
     def pinned(cls) -> Self:
         """The pinned Helm."""
         return cls.named("helm")
+
+
+def _run(command: list[str], environment: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program until it ends, its deadline passes, or nobody waits for it any more."""
+    end = time.monotonic() + _DEADLINE_SECONDS
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", env=environment, cwd=folder
+    ) as process:
+        try:
+            while True:
+                try:
+                    stdout, stderr = process.communicate(timeout=_LOOK_SECONDS)
+                except subprocess.TimeoutExpired:
+                    go_on()
+                    if time.monotonic() > end:
+                        raise subprocess.TimeoutExpired(command[0], _DEADLINE_SECONDS) from None
+                else:
+                    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+        except BaseException:
+            process.kill()
+            raise

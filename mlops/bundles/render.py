@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR
 
 from mlops.bundles.bases import KUSTOMIZATION_FILES, Bases
 from mlops.bundles.charts import CHART_FILE, OBJECTS_FILE, read_chart, render_chart
+from mlops.bundles.forms import text_of
 from mlops.bundles.hooks import Precedence
 from mlops.bundles.lock import Source
 from mlops.bundles.programs import Helm, Kustomize
 from mlops.errors import Problem, UserError
 from mlops.ordering import KubeObject, parse_documents
+from mlops.ordering.documents import load_yaml
 
+_SCRATCH = "mlops-render-"
+_YOUNG_SECONDS = 60.0  # a folder may have been made just now, and not be locked yet
 _SOURCE_REFERENCE = re.compile(r"\.\./sources/([a-z0-9][a-z0-9-]*)(?:/|\b)")
 
 
@@ -35,11 +43,43 @@ class Rendered:
 
 
 def sources_of(bundle: Path) -> tuple[str, ...]:
-    """Names of the sources that a bundle's files refer to as ``../sources/<name>/…``, sorted."""
-    names = set()
-    for path in bundle.rglob("*.yaml"):
-        names |= set(_SOURCE_REFERENCE.findall(path.read_text(encoding="utf-8")))
+    """Names of the sources that a bundle's files refer to as ``../sources/<name>/…``, sorted.
+
+    Raises:
+        UserError: each file that cannot be read.
+    """
+    names: set[str] = set()
+    problems: list[Problem] = []
+    for path in _own_files(bundle):
+        try:
+            names |= set(_SOURCE_REFERENCE.findall(text_of(path)))
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(f"bundle {bundle.name} cannot be read", problems)
     return tuple(sorted(names))
+
+
+def _own_files(bundle: Path) -> list[Path]:
+    """The YAML files of a bundle's folder."""
+    named = (path for path in bundle.rglob("*") if path.suffix in {".yaml", ".yml"} or path.name in KUSTOMIZATION_FILES)
+    return sorted(path for path in named if not path.is_dir())
+
+
+def _refuse_bombs(bundle: Path) -> None:
+    """Refuse YAML that kustomize would sit over until its deadline, or that it would tell without the line.
+
+    Raises:
+        UserError: what is wrong in the bundle's own files.
+    """
+    problems: list[Problem] = []
+    for path in _own_files(bundle):
+        try:
+            load_yaml(text_of(path), origin=f"bundle {bundle.name}, {path.relative_to(bundle)}", allowed="YAML")
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(f"bundle {bundle.name} cannot be rendered", problems)
 
 
 @contextmanager
@@ -57,9 +97,10 @@ def sandbox(bundles: Iterable[Path], trees: Mapping[str, Path], lock: Mapping[st
     Raises:
         UserError: a base that no source pins, or no room for the copies.
     """
-    with tempfile.TemporaryDirectory(prefix="mlops-render-") as scratch:
-        root = Path(scratch).resolve()
+    with _scratch_folder() as root:
         folders = tuple(bundles)
+        for bundle in folders:
+            _refuse_bombs(bundle)
         try:
             for name, tree in trees.items():
                 shutil.copytree(tree, root / "sources" / name, symlinks=True)
@@ -67,14 +108,50 @@ def sandbox(bundles: Iterable[Path], trees: Mapping[str, Path], lock: Mapping[st
             for bundle in folders:
                 shutil.copytree(bundle, root / bundle.name)
         except OSError as error:
-            problem = Problem(
-                str(root), str(error), "a folder with room for copies of the sources", "set TMPDIR to one, or free space"
-            )
+            found = str(error)
+            if isinstance(error, shutil.Error):  # it has a reason for each file
+                (_, _, found), *others = error.args[0]
+                found += f" (and {len(others)} more)" if others else ""
+            problem = Problem(str(root), found, "a folder with room for copies of the sources", "set TMPDIR to one, or free space")
             raise UserError("bundles cannot be rendered", [problem]) from error
         bases = Bases(root, lock)
         for bundle in folders:
             bases.resolve(root / bundle.name)
         yield root
+
+
+@contextmanager
+def _scratch_folder() -> Iterator[Path]:
+    """A folder that is gone afterwards; what a killed run left is taken away by the next one."""
+    for leftover in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        with suppress(OSError):  # it may go away meanwhile
+            _remove_abandoned(leftover)
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH) as scratch, _locked_folder(Path(scratch)):
+        yield Path(scratch).resolve()
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove a folder of ours that no process uses any more."""
+    state = folder.lstat()
+    if S_ISDIR(state.st_mode) and state.st_uid == os.geteuid() and time.time() - state.st_mtime > _YOUNG_SECONDS:
+        with _locked_folder(folder) as locked:
+            if locked:
+                shutil.rmtree(folder)
+
+
+@contextmanager
+def _locked_folder(folder: Path) -> Iterator[bool]:
+    """Try to hold a folder's lock, which the kernel lets go of when the process ends; says whether it is held."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held = True
+    except BlockingIOError:
+        held = False
+    try:
+        yield held
+    finally:
+        os.close(descriptor)
 
 
 def _replace_texts(folder: Path, source: Source) -> None:
@@ -109,7 +186,7 @@ def render(name: str, root: Path, kustomize: Kustomize, helm: Helm) -> Rendered:
         chart = render_chart(read_chart(folder), folder, root, Path(home), helm) if (folder / CHART_FILE).is_file() else None
         kustomization = next((folder / file for file in KUSTOMIZATION_FILES if (folder / file).is_file()), None)
         if kustomization:
-            if chart and OBJECTS_FILE not in kustomization.read_text(encoding="utf-8"):
+            if chart and OBJECTS_FILE not in text_of(kustomization):
                 problem = Problem(
                     f"bundle {name}", kustomization.name, f"a kustomization with {OBJECTS_FILE}, the objects of its chart"
                 )

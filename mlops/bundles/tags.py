@@ -7,17 +7,14 @@ import http.client
 import io
 import re
 import tarfile
-import urllib.error
-import urllib.request
 import zlib
 from pathlib import Path
-from urllib.parse import quote, urlsplit
 
+from mlops.bundles.download import DownloadError, open_url
 from mlops.bundles.lock import Source
-from mlops.bundles.places import Places
+from mlops.bundles.places import INDEX, Address, Places
 from mlops.errors import Problem, UserError
 
-_SILENCE_SECONDS = 20.0
 _HEAD_BYTES = 64 * 1024  # the archive's global header is its first block
 _INDEX_BYTES = 16 * 1024**2
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -51,18 +48,20 @@ def commit_of(source: Source, tag: str, places: Places) -> str:
             return _from_index(_content(place), owner_and_name, tag)
         except _NotTold as reason:
             asked.append(f"{place}: {reason}")
-    url = f"{places.origin}/{owner_and_name}/archive/refs/tags/{quote(tag)}.tar.gz"
-    try:
-        return _from_archive(_read(url, _HEAD_BYTES))
-    except _NotTold as reason:
-        asked.append(f"{url}: {reason}")
+    for address in places.of_tag(source, tag):
+        try:
+            return _from_archive(_read(address, _HEAD_BYTES))
+        except _NotTold as reason:
+            asked.append(f"{address}: {reason}")
     mend = "give the commit in place of the tag, or name a mirror whose index.tsv has the tag in MLOPS_SOURCE_MIRRORS"
+    if places.air_gap is not None:
+        mend = f"give the commit in place of the tag, or enter the tag in {places.air_gap / INDEX}"
     problem = Problem(f"{source.repository} {tag}", "\n".join(asked), "a place that tells the commit of the tag", mend)
     raise UserError("it is not known which commit the tag is", [problem])
 
 
-def _content(place: Path | str) -> bytes:
-    if isinstance(place, str):
+def _content(place: Path | Address) -> bytes:
+    if isinstance(place, Address):
         return _read(place, _INDEX_BYTES)
     try:
         return place.read_bytes()
@@ -72,19 +71,12 @@ def _content(place: Path | str) -> bytes:
         raise _NotTold(str(error)) from error
 
 
-def _read(url: str, limit: int) -> bytes:
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise _NotTold("not a http(s) URL")
+def _read(address: Address, limit: int) -> bytes:
     try:
-        with urllib.request.urlopen(url, timeout=_SILENCE_SECONDS) as answer:  # noqa: S310  (scheme checked)
-            content: bytes = answer.read(limit)
-    except urllib.error.HTTPError as error:
-        raise _NotTold(f"HTTP {error.code} {error.reason}") from error
-    except urllib.error.URLError as error:
-        raise _NotTold(str(error.reason)) from error
-    except (http.client.HTTPException, TimeoutError, ConnectionError) as error:
-        raise _NotTold(f"{type(error).__name__}: {error}") from error
-    return content
+        with open_url(address.url, direct=address.direct) as answer:
+            return answer.read(limit)
+    except (DownloadError, http.client.HTTPException, OSError) as error:
+        raise _NotTold(str(error)) from error
 
 
 def _from_index(content: bytes, owner_and_name: str, tag: str) -> str:

@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 
+from mlops.cli.printable import printable
 from mlops.errors import UserError
 
 
@@ -22,7 +23,7 @@ def main() -> None:
         sys.stdout.flush()
     except UserError as error:
         sys.stdout.flush()
-        print(error, file=sys.stderr)
+        print(printable(str(error), keep="\n"), file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:  # during an import, before a command has its own way to end
         sys.exit(130)

@@ -51,14 +51,16 @@ def bench(
     figures = Figures(machine=_machine())
     size = QUICK if quick else Size(seeds=seeds, small_seeds=small_seeds, mutations=mutations)
     raise_on_signals()
-    if not quick:
-        figures.commands = {title: _timed(arguments) for title, arguments in COMMANDS.items()}
-        figures.rehearsal = _rehearsal(site)
     try:
+        if not quick:
+            figures.commands = {title: _timed(arguments) for title, arguments in COMMANDS.items()}
+            figures.rehearsal = _rehearsal(site)
         run_bench(CHECKOUT, make_console(sys.stderr), size, figures)
     except InterruptedBySignal as interrupt:
         typer.echo("interrupted: everything of the bench is ended", err=True)
         raise typer.Exit(interrupt.code) from None
+    except UserError as error:
+        figures.stopped = str(error)  # what was measured in up to an hour is not thrown away
     figures.seconds = time.monotonic() - began
     text = page(figures)
     typer.echo(text)
@@ -79,10 +81,10 @@ def _timed(arguments: Sequence[str]) -> tuple[float, float, float]:
 
 
 def _rehearsal(site: str) -> dict[str, Mapping[str, float]]:
-    """Seconds of a whole rehearsal, by phase and by layer."""
+    """Seconds of a whole rehearsal without start delays, by phase and by layer."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "report.json"
-        command = [sys.executable, "-m", "mlops.cli", "rehearse", site, "--report", str(file)]
+        command = [sys.executable, "-m", "mlops.cli", "rehearse", site, "--delay-scale", "0", "--report", str(file)]
         done = subprocess.run(command, cwd=CHECKOUT, check=False, stdout=sys.stderr)
         if not file.exists():
             raise UserError(
@@ -91,7 +93,7 @@ def _rehearsal(site: str) -> dict[str, Mapping[str, float]]:
         report = json.loads(file.read_text(encoding="utf-8"))
     layers = {f"{name}, {layer['resources']} resources": layer["seconds"] for name, layer in report["layers"].items()}
     phases = {name: seconds for name, seconds in report["phases"].items() if seconds >= 0.1}
-    return {f"Rehearsal of {site}, phase": phases, "Layer in its first `up`": layers}
+    return {f"Rehearsal of {site} without start delays, phase": phases, "Layer in its first `up`": layers}
 
 
 def _machine() -> str:

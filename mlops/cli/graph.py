@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +13,9 @@ import typer
 from mlops.bundles.order import read_overrides
 from mlops.cli import graph_formats, graph_stats, graph_text
 from mlops.cli.graph_sources import read
+from mlops.cli.printable import printable
 from mlops.errors import Problem, UserError
-from mlops.ordering import DIALLED, RULES, Graph, Overrides, build_graph
+from mlops.ordering import DIALLED, RULES, Graph, Overrides, build_graph, idle_overrides
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -76,18 +78,23 @@ def graph(
     if strict:
         order.require_complete()
     if form is not Format.TEXT:
-        typer.echo(_WRITERS[form](order))
+        text = _WRITERS[form](order)
+        typer.echo(text)
+        if form is Format.MERMAID and (note := graph_formats.beyond_mermaid(text)):
+            typer.echo(note, err=True)
         return
     for line in (views or [graph_text.edges])[0](order):
-        typer.echo(line)
+        typer.echo(printable(line))
     for line in _notes(order, with_cuts=bool(views)):
-        typer.echo(line, err=True)
+        typer.echo(printable(line, keep="\n"), err=True)
 
 
 def _order(what: list[str], files: list[Path], namespace: str, *, dialled: bool) -> Graph:
-    given = read(what, note=lambda line: typer.echo(line, err=True))
+    given = read(what, note=lambda line: typer.echo(printable(line), err=True))
     merged = Overrides.merged([given.overrides, *map(read_overrides, files)])
-    return build_graph(given.objects, (*RULES, DIALLED) if dialled else RULES, merged, default_namespace=namespace)
+    rules = (*RULES, DIALLED) if dialled else RULES
+    order = build_graph(given.objects, rules, merged, default_namespace=namespace)
+    return replace(order, findings=(*order.findings, *idle_overrides(order.objects, rules, merged)))
 
 
 def _views(levels: bool, critical_path: bool, removal: bool, stats: bool) -> list[tuple[bool, Callable[[Graph], Iterable[str]]]]:

@@ -11,6 +11,8 @@ from mlops.cli.graph_text import edges_between
 from mlops.ordering import ALL_RULES, Gate, Graph, ObjectRef, Strength, WebhookAnswers
 from mlops.ordering.gates import CaBundlePresent
 
+_MERMAID_CHARACTERS = 50_000
+_MERMAID_EDGES = 500
 _COLOURS = {Strength.HARD: "firebrick", Strength.SOFT: "gray40", Strength.SILENT: "darkorange"}
 
 
@@ -45,6 +47,20 @@ def mermaid(order: Graph) -> str:
         label = " ".join(sorted({edge.rule for edge in edges}))
         lines.append(f"  {numbers[target]} -->|{label}| {numbers[source]}")
     return "\n".join(lines)
+
+
+def beyond_mermaid(text: str) -> str:
+    """A remark about a text that Mermaid does not draw by default, else nothing.
+
+    Source: https://mermaid.js.org/config/schema-docs/config.html (``maxTextSize``, ``maxEdges``).
+    """
+    edges = text.count(" -->|")
+    if len(text) <= _MERMAID_CHARACTERS and edges <= _MERMAID_EDGES:
+        return ""
+    return (
+        f"note: {len(text):,} characters and {edges:,} edges; Mermaid draws at most {_MERMAID_CHARACTERS:,} and {_MERMAID_EDGES:,} "
+        "by default (maxTextSize, maxEdges): name fewer bundles, or take --format html or dot"
+    )
 
 
 def data(order: Graph) -> dict[str, Any]:

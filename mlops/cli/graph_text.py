@@ -53,7 +53,7 @@ def why(order: Graph, asked: str) -> Iterator[str]:
 
 def way(order: Graph, source: str, target: str) -> Iterator[str]:
     """How one object waits for another, in whichever direction there is a way."""
-    first, second = (_only(order, asked) for asked in (source, target))
+    first, second = _ends(order, source, target)
     found = order.way(first, second) or order.way(second, first)
     if found:
         yield from map(str, found)
@@ -85,11 +85,26 @@ def find(order: Graph, asked: str, *, option: str) -> list[ObjectRef]:
     return refs
 
 
-def _only(order: Graph, asked: str) -> ObjectRef:
-    refs = find(order, asked, option="--path")
-    if len(refs) > 1:
-        raise UserError("several objects have this name", [Problem("--path", asked, f"one of: {', '.join(map(str, refs))}")])
-    return refs[0]
+def _ends(order: Graph, *asked: str) -> list[ObjectRef]:
+    """The one object of each name.
+
+    Raises:
+        UserError: none, or several; of all names at once.
+    """
+    ends: list[ObjectRef] = []
+    problems: list[Problem] = []
+    for name in asked:
+        try:
+            refs = find(order, name, option="--path")
+        except UserError as error:
+            problems += error.problems
+            continue
+        ends += refs[:1]
+        if len(refs) > 1:
+            problems.append(Problem("--path", f"{name}, as several are called", f"one of: {', '.join(map(str, refs))}"))
+    if problems:
+        raise UserError("it is not clear which objects are meant", problems)
+    return ends
 
 
 def _spellings(ref: ObjectRef) -> set[str]:

@@ -14,6 +14,8 @@ from mlops.settings.stackfile import site_name_of
 
 app = typer.Typer(no_args_is_help=True)
 
+_ELSEWHERE = "go to the program's folder, which has Pulumi.yaml and the site files"
+
 
 @app.command()
 def validate(
@@ -26,7 +28,7 @@ def validate(
     project = project_directory(Path.cwd())
     names = sites or list(site_files(project))
     if not names:
-        raise UserError("There is no site to check.", [Problem(str(project), "no site file", "Pulumi.<site>.yaml")])
+        raise UserError("There is no site to check.", [Problem(str(project), "no site file", "Pulumi.<site>.yaml", _ELSEWHERE)])
     errors: list[UserError] = []
     for name in names:
         path = site_path(name, project)

@@ -8,7 +8,7 @@ A new piece of knowledge about order is a new :class:`~mlops.ordering.rule.Rule`
 nothing else changes. What a person knows better than the rules is data: :class:`~mlops.ordering.overrides.Overrides`.
 """
 
-from mlops.ordering.build import build_graph
+from mlops.ordering.build import build_graph, idle_overrides
 from mlops.ordering.contraction import Unit, contract
 from mlops.ordering.deletion import Removal
 from mlops.ordering.edge import Cut, Edge
@@ -59,5 +59,6 @@ __all__ = [
     "contract",
     "from_bodies",
     "from_body",
+    "idle_overrides",
     "parse_documents",
 ]

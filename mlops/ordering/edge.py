@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlops.ordering.objects import ObjectRef
 from mlops.ordering.rule import Strength, Yields
@@ -19,6 +19,7 @@ class Edge:
         reason: one clause.
         strength: what happens when the edge is not kept.
         yields: whether it may be cut to break a cycle.
+        origin: file and entry of an edge that a person added, empty for one that a rule sees.
     """
 
     source: ObjectRef
@@ -27,9 +28,11 @@ class Edge:
     reason: str
     strength: Strength
     yields: Yields = Yields.NEVER
+    origin: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        return f"{self.source} -> {self.target} [{self.rule}, {self.strength.name.lower()}] {self.reason}"
+        origin = f" ({self.origin})" if self.origin else ""
+        return f"{self.source} -> {self.target} [{self.rule}, {self.strength.name.lower()}] {self.reason}{origin}"
 
 
 @dataclass(frozen=True, slots=True)

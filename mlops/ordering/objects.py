@@ -9,6 +9,7 @@ from typing import Any
 from mlops.errors import Problem
 from mlops.ordering.documents import load_yaml
 from mlops.ordering.errors import OrderingError
+from mlops.ordering.words import told
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -74,8 +75,9 @@ class KubeObject:
 
     @property
     def spec(self) -> Mapping[str, Any]:
-        """``spec``, empty when there is none."""
-        return self.body.get("spec") or {}
+        """``spec``, empty when there is none, or no mapping: a custom resource may have anything there."""
+        spec = self.body.get("spec")
+        return spec if isinstance(spec, Mapping) else {}
 
 
 def parse_documents(text: str, *, origin: str) -> tuple[KubeObject, ...]:
@@ -86,7 +88,7 @@ def parse_documents(text: str, *, origin: str) -> tuple[KubeObject, ...]:
         origin: where the text comes from, for messages.
 
     Raises:
-        OrderingError: the text is no YAML, a document is no object, or an object stands there twice.
+        OrderingError: the text is no YAML, or a document is no object; all of these at once.
     """
     return from_bodies(load_yaml(text, origin=origin), origin=origin)
 
@@ -99,7 +101,8 @@ def from_bodies(bodies: Iterable[object], *, origin: str) -> tuple[KubeObject, .
         origin: where they come from, for messages.
 
     Raises:
-        OrderingError: each malformed document and each object that stands there twice.
+        OrderingError: each malformed document. Whether an object stands there twice is known once all are in their places
+            (:func:`mlops.ordering.build_graph`).
     """
     objects: list[KubeObject] = []
     problems: list[Problem] = []
@@ -108,7 +111,6 @@ def from_bodies(bodies: Iterable[object], *, origin: str) -> tuple[KubeObject, .
             objects.append(from_body(body, origin=where))
         except OrderingError as error:
             problems.extend(error.problems)
-    problems.extend(duplicates(objects))
     if problems:
         raise OrderingError(f"{origin} holds objects that cannot be used", problems)
     return tuple(objects)
@@ -144,24 +146,41 @@ def from_body(body: object, *, origin: str = "") -> KubeObject:
     """Turn one decoded object into a :class:`KubeObject`.
 
     Raises:
-        OrderingError: it lacks apiVersion, kind or metadata.name.
+        OrderingError: apiVersion, kind or metadata.name is missing or no text, or labels are no mapping.
     """
-    required = "an object with apiVersion, kind and metadata.name, each a text that is not empty"
     if not isinstance(body, Mapping):
-        raise OrderingError("not a Kubernetes object", [Problem(origin, type(body).__name__, required)])
-    metadata = body.get("metadata")
-    metadata = metadata if isinstance(metadata, Mapping) else {}
-    texts = (body.get("apiVersion"), body.get("kind"), metadata.get("name"))
-    api_version, kind, name = (text if isinstance(text, str) else "" for text in texts)
-    namespace = metadata.get("namespace")
-    if not (api_version and kind and name) or not (namespace is None or isinstance(namespace, str)):
-        found = f"apiVersion {texts[0]!r}, kind {texts[1]!r}, metadata.name {texts[2]!r}, metadata.namespace {namespace!r}"
-        raise OrderingError("not a Kubernetes object", [Problem(origin, found, required)])
+        problem = Problem(origin, told(body), "an object: a mapping with apiVersion, kind and metadata.name")
+        raise OrderingError("not a Kubernetes object", [problem])
+    metadata = {} if body.get("metadata") is None else body["metadata"]
+    problems = list(_malformed(body, metadata, origin))
+    if problems:
+        raise OrderingError("not a Kubernetes object", problems)
+    return KubeObject(body["apiVersion"], body["kind"], metadata["name"], metadata.get("namespace") or None, body, origin)
+
+
+def _malformed(body: Mapping[str, Any], metadata: object, origin: str) -> Iterator[Problem]:
+    """What is wrong with the fields that every object has."""
+    of = " ".join(str(body[key]) for key in ("apiVersion", "kind") if isinstance(body.get(key), str))
+    where = f"{origin}, {of}" if of else origin
+    named = metadata if isinstance(metadata, Mapping) else {}
+    fields = {"apiVersion": body.get("apiVersion"), "kind": body.get("kind"), "metadata.name": named.get("name")}
+    missing = [path for path, value in fields.items() if value in (None, "")]
+    if missing:
+        required = "an object with apiVersion, kind and metadata.name"
+        yield Problem(where, " and ".join(f"no {path}" for path in missing), required, f"add {' and '.join(missing)}")
+    if named is not metadata:
+        yield Problem(f"{where}, metadata", told(metadata), "a mapping")
+    for path, value in {**fields, "metadata.namespace": named.get("namespace")}.items():
+        if value in (None, ""):
+            continue
+        if not isinstance(value, str):
+            mend = f"put it in quotes: '{str(value).lower()}'" if isinstance(value, int | float) else ""
+            yield Problem(f"{where}, {path}", told(value), "a text", mend)
+        elif not value.isprintable():
+            yield Problem(f"{where}, {path}", told(value), "printable characters", "take the others out")
     for key in ("labels", "annotations"):
-        if not isinstance(metadata.get(key), Mapping | None):
-            found = f"{kind} {name}, metadata.{key} {metadata[key]!r}"
-            raise OrderingError("not a Kubernetes object", [Problem(origin, found, f"{key} as a mapping of texts")])
-    return KubeObject(api_version, kind, name, namespace or None, body, origin)
+        if not isinstance(named.get(key), Mapping | None):
+            yield Problem(f"{where} {named.get('name')}, metadata.{key}", told(named[key]), "a mapping of texts")
 
 
 def duplicates(objects: Iterable[KubeObject]) -> list[Problem]:

@@ -21,25 +21,46 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
 
 from mlops.errors import Problem
 from mlops.ordering.documents import load_yaml
 from mlops.ordering.errors import OrderingError
 from mlops.ordering.objects import ObjectRef
 from mlops.ordering.rules import ALL_RULES
+from mlops.ordering.words import told
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-_SECTIONS = "sections add, remove, selfInjecting, rulesAtRunTime and ignoreIfCyclical, see docs/order.md"
+_ALLOWED = "one mapping with the sections add, remove, selfInjecting, rulesAtRunTime and ignoreIfCyclical, see docs/order.md"
+# pydantic's name of a mistake -> what is allowed; the others are about a choice of texts, which pydantic lists
+_WORDS = {
+    "missing": "a value",
+    "string_type": "a text",
+    "string_too_short": "a text that is not empty",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "model_type": "a mapping",
+}
 
 
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
 
     reason: _Text
+    _place: str = PrivateAttr(default="")
+
+    @property
+    def place(self) -> str:
+        """File, section and number of the entry, for messages."""
+        return self._place or "an override"
+
+    def put(self, place: str) -> None:
+        """Note the place."""
+        self._place = place
 
 
 class AddedEdge(_Entry):
@@ -69,9 +90,9 @@ class _WebhookRule(BaseModel):
 
     api_groups: list[str]
     api_versions: list[str] = ["*"]
-    operations: list[str]
+    operations: list[Literal["*", "CREATE", "UPDATE", "DELETE", "CONNECT"]]
     resources: list[str]
-    scope: str = "*"
+    scope: Literal["*", "Cluster", "Namespaced"] = "*"
 
 
 class RulesAtRunTime(_Entry):
@@ -130,20 +151,24 @@ class Overrides:
         Raises:
             OrderingError: each thing that is wrong in it.
         """
-        documents = [document for document in load_yaml(text, origin=origin) if document is not None]
+        documents = [document for document in load_yaml(text, origin=origin, allowed=_ALLOWED) if document is not None]
         if len(documents) > 1 or not all(isinstance(document, dict) for document in documents):
-            found = f"{len(documents)} documents" if len(documents) > 1 else type(documents[0]).__name__
-            raise OrderingError(f"{origin} cannot be used", [Problem(origin, found, f"one mapping with the {_SECTIONS}")])
+            found = f"{len(documents)} documents" if len(documents) > 1 else told(documents[0])
+            raise OrderingError(f"{origin} cannot be used", [Problem(origin, found, _ALLOWED)])
         try:
             file = _File.model_validate(documents[0] if documents else {})
         except ValidationError as error:
             raise OrderingError(f"{origin} cannot be used", [_told(entry, origin) for entry in error.errors()]) from error
-        rules = [*(("remove", i, e.rule) for i, e in enumerate(file.remove))]
-        rules += [("ignoreIfCyclical", i, e.rule) for i, e in enumerate(file.ignore_if_cyclical)]
+        sections: dict[str, tuple[_Entry, ...]] = {to_camel(name): getattr(file, name) for name in _File.model_fields}
         known = [rule.id for rule in ALL_RULES]
-        unknown = [(section, i, rule) for section, i, rule in rules if rule is not None and rule not in known]
-        if unknown:
-            problems = [Problem(f"{origin} {s}[{i}].rule", str(rule), f"one of {', '.join(known)}") for s, i, rule in unknown]
+        problems = []
+        for section, entries in sections.items():
+            for number, entry in enumerate(entries):
+                entry.put(f"{origin} {section}[{number}]")
+                rule = getattr(entry, "rule", None)
+                if rule is not None and rule not in known:
+                    problems.append(Problem(f"{entry.place}.rule", told(rule), f"one of {', '.join(known)}"))
+        if problems:
             raise OrderingError(f"{origin} cannot be used", problems)
         return cls(file.add, file.remove, file.self_injecting, file.rules_at_run_time, file.ignore_if_cyclical)
 
@@ -165,8 +190,22 @@ def named(pattern: str, refs: Iterable[ObjectRef]) -> list[ObjectRef]:
     return [ref for ref in refs if fnmatchcase(str(ref), pattern)]
 
 
-def _told(error: Any, origin: str) -> Problem:
+def _told(error: ErrorDetails, origin: str) -> Problem:
+    *above, last = error["loc"]
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
-    found = "" if error["type"] == "missing" else repr(error["input"])[:80]
-    allowed = {"missing": "a value", "extra_forbidden": "no such entry; " + _SECTIONS}.get(error["type"], str(error["msg"]))
-    return Problem(f"{origin} {path}", found, allowed)
+    kind = error["type"]
+    if kind in {"extra_forbidden", "invalid_key"}:
+        return Problem(f"{origin} {path}", f"the unknown entry `{last}`", _keys(above), "take it out, or mend its name")
+    found = "" if kind == "missing" else told(error["input"])
+    allowed = _WORDS.get(kind) or f"one of {error['ctx']['expected']}"
+    return Problem(f"{origin} {path}", found, allowed, f"add {last}" if kind == "missing" else "")
+
+
+def _keys(path: Iterable[str | int]) -> str:
+    """What a mapping at a path may hold."""
+    model: Any = _File
+    for part in path:
+        if isinstance(part, str):
+            fields = {field.alias or to_camel(name): field for name, field in model.model_fields.items()}
+            (model,) = (one for one in get_args(fields[part].annotation) if one is not Ellipsis)
+    return ", ".join(field.alias or to_camel(name) for name, field in model.model_fields.items())

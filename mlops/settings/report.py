@@ -175,7 +175,7 @@ def _type_advice(spot: Spot, value: object) -> str:
     if spot.annotation is str and isinstance(value, int | float):
         # the one number with a point that people write is a channel without its risk: quotes alone would not mend it
         return "write a text of that form" if isinstance(value, float) else f"put it in quotes: '{str(value).lower()}'"
-    if spot.annotation is int and isinstance(value, str) and value.isdigit():
+    if spot.annotation is int and isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value):
         return f"write it as a plain number, without quotes: {int(value)}"
     allowed = spot.allowed
     if isinstance(value, str) and allowed.startswith("one of "):

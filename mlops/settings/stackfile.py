@@ -95,8 +95,9 @@ def _compose(path: Path) -> yaml.Node | None:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        known = ", ".join(site_files(path.parent)) or "none"
-        raise _unreadable(str(path), "no such file", f"a site file; sites here: {known}", "check the site's name") from None
+        known = ", ".join(site_files(path.parent))
+        mend = "check the site's name" if known else "go to the program's folder, which has Pulumi.yaml and the site files"
+        raise _unreadable(str(path), "no such file", f"a site file; sites here: {known or 'none'}", mend) from None
     except UnicodeDecodeError:
         raise _unreadable(str(path), "bytes that are not UTF-8", "text in UTF-8", "save it as UTF-8") from None
     except OSError as error:
@@ -197,9 +198,10 @@ def _scalar(node: yaml.Node) -> object:
         return None
     if kind == "bool" and text.lower() in {"true", "false"}:
         return text.lower() == "true"
-    if kind == "int" and re.fullmatch(r"[-+]?(0|[1-9][0-9]*)", text):
+    # a number of more digits than any setting has stays text, to be refused as one
+    if kind == "int" and re.fullmatch(r"[-+]?(0|[1-9][0-9]{,99})", text):
         return int(text)
-    if kind == "float" and re.fullmatch(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", text, re.IGNORECASE):
+    if kind == "float" and re.fullmatch(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?", text, re.IGNORECASE):
         return float(text)
     return text
 

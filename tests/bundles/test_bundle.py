@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
+import shutil
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -127,6 +131,10 @@ def test_a_cut_cache_entry_is_made_anew(load: Loads, tmp_path: Path) -> None:
     for altered in ("[{", entry.read_text().replace("x-c", "x-evil"), ""):
         entry.write_text(altered)
         assert [item.name for item in load().objects] == ["x-c"]
+    entry.unlink()
+    (entry / "folder").mkdir(parents=True)
+    assert [item.name for item in load().objects] == ["x-c"]
+    assert entry.is_file()
 
 
 def test_a_cache_of_bundles_that_cannot_be_written(load: Loads, tmp_path: Path) -> None:
@@ -267,10 +275,75 @@ def test_bases_of_a_source_are_fetched_and_count(load: Loads, manifests: Path) -
         load()
 
 
-def test_no_room_to_render(load: Loads, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_a_rendering_soon(load: Loads, manifests: Path, tmp_path: Path) -> None:
+    for name in ("c", "d"):
+        (manifests / name).mkdir()
+        (manifests / name / "kustomization.yaml").write_text("resources: [../sources/thing/base]\n")
+    program = tmp_path / "kustomize"
+    once = f"/bin/mkdir {tmp_path}/interrupted 2>/dev/null && kill -INT $PPID"
+    program.write_text(f"#!/bin/sh\necho $$ >> {tmp_path}/pids\n{once}\nexec /bin/sleep 60\n")
+    program.chmod(0o755)
+    load.kustomize = lambda: program  # type: ignore[method-assign]  # a program that takes long, and has us interrupted
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        load.all("b", "c", "d")
+    assert time.monotonic() - began < 5
+    for pid in (tmp_path / "pids").read_text().split():
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid), 0)
+    assert not (tmp_path / "cache/bundles").exists()
+
+
+def test_files_of_a_bundle_that_cannot_be_read(load: Loads, manifests: Path) -> None:
+    (manifests / "b/folder.yaml").mkdir()
+    load()
+    (manifests / "b/bytes.yaml").write_bytes(b"a: \xff")
+    (manifests / "b/link.yml").symlink_to("nowhere")
+    with pytest.raises(UserError, match="bundle b cannot be read") as caught:
+        load()
+    assert {problem.where: problem.found for problem in caught.value.problems} == {
+        str(manifests / "b/bytes.yaml"): "byte 3 is no UTF-8",
+        str(manifests / "b/link.yml"): "a link that leads nowhere",
+    }
+
+
+def test_a_bomb_of_aliases_never_reaches_kustomize(load: Loads, manifests: Path) -> None:
+    lines = ["a0: &a0 [x]", *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9))]
+    (manifests / "b/bomb.yaml").write_text("\n".join(lines))
+    with pytest.raises(UserError, match="cannot be rendered") as caught:
+        load()
+    assert caught.value.problems[0].where.startswith("bundle b, bomb.yaml")
+    assert load.rendered == 0
+
+
+def test_the_sources_of_a_kustomization_with_the_other_ending(load: Loads, manifests: Path) -> None:
+    (manifests / "b/kustomization.yaml").rename(manifests / "b/kustomization.yml")
+    assert [item.name for item in load().objects] == ["x-c"]
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(load: Loads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch = tmp_path / "scratch"
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    for name in ("mlops-render-killed/sources", "mlops-render-at-work/sources", "mlops-render-new", "other"):
+        (scratch / name).mkdir(parents=True)
+        if "new" not in name:
+            os.utime(scratch / name.partition("/")[0], (0, 0))
+    at_work = os.open(scratch / "mlops-render-at-work", os.O_RDONLY)
+    fcntl.flock(at_work, fcntl.LOCK_EX)
+    load()
+    os.close(at_work)
+    assert sorted(path.name for path in scratch.iterdir()) == ["mlops-render-at-work", "mlops-render-new", "other"]
+
+
+@pytest.mark.parametrize("of_many", [True, False])
+def test_no_room_to_render(load: Loads, monkeypatch: pytest.MonkeyPatch, of_many: bool) -> None:
     def full(*_: object, **__: object) -> None:
+        if of_many:
+            raise shutil.Error([("a", "b", "[Errno 28] No space left on device: 'b'")] * 100)
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("mlops.bundles.render.shutil.copytree", full)
-    with pytest.raises(UserError, match="set TMPDIR to one"):
+    with pytest.raises(UserError, match="set TMPDIR to one") as caught:
         load()
+    found = caught.value.problems[0].found
+    assert found == ("[Errno 28] No space left on device: 'b' (and 99 more)" if of_many else "[Errno 28] No space left on device")

@@ -11,6 +11,7 @@ import pytest
 
 from mlops.bundles import Places, Source, fetch
 from mlops.bundles.download import DownloadError, download
+from mlops.bundles.threads import StoppedError
 from mlops.errors import UserError
 from mlops.tools.progress import Progress
 from tests.bundles.source_archives import archive, make_places, make_source
@@ -101,6 +102,23 @@ def test_too_many_bytes_leave_nothing(tmp_path: Path, server: Server) -> None:
     assert not (tmp_path / "part").exists()
 
 
+def stopped() -> None:
+    raise StoppedError
+
+
+def test_a_stopped_download_keeps_what_it_has(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlops.bundles.download.go_on", stopped)
+    with pytest.raises(StoppedError):
+        download(server.url, tmp_path / "part", limit=2_000_000)
+    assert 0 < (tmp_path / "part").stat().st_size < len(CONTENT)
+
+
+def test_no_address_at_all(tmp_path: Path) -> None:
+    for url in ("http://[bad", "ftp://127.0.0.1/x", "http://127.0.0.1:9/ä"):
+        with pytest.raises(DownloadError):
+            download(url, tmp_path / "part", limit=1)
+
+
 @pytest.fixture
 def source(tmp_path: Path, server: Server) -> Source:
     made = make_source(tmp_path / "plain")
@@ -134,6 +152,15 @@ def test_an_interrupted_fetch_is_gone_on_with_by_the_next(tmp_path: Path, server
     assert server.asked == [None, "bytes=100-"]
     assert heard.lines[-1] == "thing 0 of 0 MiB"
     assert list((tmp_path / "cache/downloads").iterdir()) == []
+
+
+def test_a_stopped_unpacking_leaves_nothing(
+    tmp_path: Path, server: Server, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlops.bundles.archive.go_on", stopped)
+    with pytest.raises(StoppedError):
+        fetch([source], places(server), tmp_path / "cache")
+    assert [path.name for path in (tmp_path / "cache/sources").iterdir() if path.suffix != ".lock"] == []
 
 
 def test_bytes_that_do_not_fit_are_thrown_away_once(tmp_path: Path, server: Server, source: Source) -> None:

@@ -21,7 +21,7 @@ from mlops.bundles.archive import Limits
 from mlops.bundles.dirhash import dirhash
 from mlops.bundles.fetch import fetch_unverified
 from mlops.errors import UserError
-from tests.bundles.source_archives import FILES, archive, info, make_places, make_source
+from tests.bundles.source_archives import FILES, archive, closed_port, info, make_places, make_source
 
 
 @pytest.fixture
@@ -94,16 +94,40 @@ def test_each_kind_of_place(form: str, tmp_path: Path, source: Source, mirror: P
 
 
 def test_places_are_tried_in_order_and_the_next_one_serves_when_one_is_bad(tmp_path: Path, source: Source, mirror: Path) -> None:
-    archive(tmp_path / "air" / source.archive(), {"base/a.yaml": b"changed\n"})
+    archive(tmp_path / "altered" / source.archive(), {"base/a.yaml": b"changed\n"})
     lines: list[str] = []
-    chosen = make_places(air_gap=tmp_path / "air", mirrors=(str(tmp_path / "empty"),), neighbour=mirror)
+    chosen = make_places(mirrors=(str(tmp_path / "altered"), str(tmp_path / "empty")), neighbour=mirror)
     fetch([source], chosen, tmp_path / "cache", report=lines.append)
     assert lines == [f"source thing v1: {mirror / source.archive()}"]
     assert [str(place).split("/github.com")[0] for place in chosen.candidates(source)][:3] == [
-        str(tmp_path / "air"),
+        str(tmp_path / "altered"),
         str(tmp_path / "empty"),
         str(mirror),
     ]
+
+
+def test_with_an_air_gap_folder_nothing_else_is_looked_at(tmp_path: Path, source: Source, mirror: Path) -> None:
+    chosen = make_places(air_gap=tmp_path / "air", mirrors=(str(mirror), "http://127.0.0.1:9"), neighbour=mirror)
+    with pytest.raises(UserError) as caught:
+        fetch([source], chosen, tmp_path / "cache")
+    (problem,) = caught.value.problems
+    assert problem.found == f"{tmp_path / 'air' / source.archive()}: no such file"
+    assert problem.mend.endswith(f"into {tmp_path / 'air'}")
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
+def test_a_mirror_is_asked_without_the_proxy_and_the_origin_through_it(
+    name: str, tmp_path: Path, source: Source, server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"http://127.0.0.1:{server.server_port}"
+    archive(tmp_path / "served" / source.archive())
+    archive(tmp_path / "served" / "owner/thing/archive" / f"{source.commit}.tar.gz")
+    for variable in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
+    fetch([source], make_places(mirrors=(url,)), tmp_path / "cache")
+    with pytest.raises(UserError, match="refused"):
+        fetch([source], Places(origin=url), tmp_path / "other cache")
 
 
 def test_mirrors_come_from_the_environment_first(tmp_path: Path) -> None:
@@ -116,9 +140,8 @@ def test_mirrors_come_from_the_environment_first(tmp_path: Path) -> None:
 
 def test_absent_everywhere_names_each_source_and_each_place(tmp_path: Path, source: Source, server: ThreadingHTTPServer) -> None:
     other = source.model_copy(update={"name": "other", "repository": "github.com/owner/other", "dirhash": "h1:" + "A" * 43 + "="})
-    chosen = make_places(
-        air_gap=tmp_path / "air", mirrors=(f"http://127.0.0.1:{server.server_port}", "ftp://x"), neighbour=tmp_path / "beside"
-    )
+    mirrors = (str(tmp_path / "empty"), f"http://127.0.0.1:{server.server_port}", "ftp://x")
+    chosen = make_places(mirrors=mirrors, neighbour=tmp_path / "beside")
     with pytest.raises(UserError) as caught:
         fetch([source, other], chosen, tmp_path / "cache")
     assert [problem.where for problem in caught.value.problems] == [
@@ -126,7 +149,7 @@ def test_absent_everywhere_names_each_source_and_each_place(tmp_path: Path, sour
         "source thing (github.com/owner/thing v1)",
     ]
     lines = caught.value.problems[1].found.splitlines()
-    assert lines[0] == f"{tmp_path / 'air' / source.archive()}: no such file"
+    assert lines[0] == f"{tmp_path / 'empty' / source.archive()}: no such file"
     assert lines[1].endswith("HTTP 404 File not found")
     assert lines[3] == f"{tmp_path / 'beside' / source.archive()}: no such file"
     assert lines[4].startswith(f"{chosen.origin}/owner/thing/archive/{source.commit}.tar.gz: ")
@@ -142,6 +165,23 @@ BAD = {
     "traversal outside the paths": (FILES, (info("repo-123/docs/../../x"),), "leads out of the archive"),
     "link out": (FILES, (info("repo-123/base/l", tarfile.SYMTYPE, to="../../outside"),), "leads out of the archive"),
     "absolute link": (FILES, (info("repo-123/base/l", tarfile.SYMTYPE, to="/etc/passwd"),), "leads out of the archive"),
+    # by its text the link stays inside, as `b/..` seems to be nothing
+    "link out by way of links": (
+        FILES,
+        (
+            info("repo-123/base/b", tarfile.SYMTYPE, to="."),
+            info("repo-123/base/a0", tarfile.SYMTYPE, to="b/" * 20 + "../" * 20 + "dev/null"),
+        ),
+        "or through another link",
+    ),
+    "link below a link": (
+        FILES,
+        (info("repo-123/base/b", tarfile.SYMTYPE, to="."), info("repo-123/base/b/x/l", tarfile.SYMTYPE, to="a.yaml")),
+        "or through another link",
+    ),
+    "link to a folder": (FILES, (info("repo-123/base/l", tarfile.SYMTYPE, to="."),), "no regular file"),
+    "links in a circle": (FILES, (info("repo-123/base/l", tarfile.SYMTYPE, to="l"),), "Too many levels"),
+    "name that is not UTF-8": (FILES, (info("repo-123/base/\udcff"),), "a name that is not UTF-8"),
     "dangling link": (FILES, (info("repo-123/base/l", tarfile.SYMTYPE, to="nothing"),), "a link leads nowhere"),
     "hard link": (FILES, (info("repo-123/base/l", tarfile.LNKTYPE, to="repo-123/base/a.yaml"),), "neither file, folder nor"),
     "device": (FILES, (info("repo-123/base/d", tarfile.CHRTYPE),), "neither file, folder nor"),
@@ -250,18 +290,30 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, source: Source, mirror: 
         fetch([source], make_places(neighbour=mirror), tmp_path / "cache")
 
 
-@pytest.mark.parametrize("what", [("archive", "copyfileobj"), ("fetch", "dirhash")])
-def test_a_full_disk_is_told_as_such(
-    what: tuple[str, str], tmp_path: Path, source: Source, mirror: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "what",
+    [
+        ("archive", "copyfileobj", errno.ENOSPC, "free space"),
+        ("archive", "copyfileobj", errno.EFBIG, "ulimit -f"),
+        ("fetch", "dirhash", errno.ENOSPC, "free space"),
+    ],
+)
+def test_a_full_disk_is_told_as_such_and_once(
+    what: tuple[str, str, int, str], tmp_path: Path, source: Source, mirror: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    name, function, number, mend = what
 
-    module = importlib.import_module(f"mlops.bundles.{what[0]}")  # the package's `fetch` is the function
-    monkeypatch.setattr(module if what[0] == "fetch" else module.shutil, what[1], full)
-    with pytest.raises(UserError, match="No space left") as caught:
-        fetch([source], make_places(neighbour=mirror), tmp_path / "cache")
-    assert "free space" in caught.value.problems[0].mend
+    def full(*_: object) -> None:
+        raise OSError(number, "No space left on device", "some file")
+
+    other = source.model_copy(update={"name": "other", "dirhash": "h1:" + "A" * 43 + "="})
+    module = importlib.import_module(f"mlops.bundles.{name}")  # the package's `fetch` is the function
+    monkeypatch.setattr(module if name == "fetch" else module.shutil, function, full)
+    with pytest.raises(UserError) as caught:
+        fetch([source, other], make_places(neighbour=mirror), tmp_path / "cache")
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.found) == (str(tmp_path / "cache"), "No space left on device")
+    assert mend in problem.mend
     assert [p.name for p in (tmp_path / "cache/sources").iterdir() if not p.name.endswith(".lock")] == []
 
 
@@ -276,16 +328,30 @@ def test_a_tree_altered_in_the_cache_is_fetched_anew_before_it_is_used(tmp_path:
     assert "altered" in said[0]
 
 
-def test_a_password_in_a_mirrors_address_is_not_printed(tmp_path: Path, source: Source) -> None:
-    with pytest.raises(UserError) as failure:
-        fetch([source], Places(mirrors=("http://user:s3cret@127.0.0.1:9",), origin="http://127.0.0.1:9"), tmp_path / "cache")
-    assert "s3cret" not in str(failure.value)
-    assert "//****@127.0.0.1:9" in str(failure.value)
+@pytest.mark.parametrize(
+    ("mirror", "message"),
+    [
+        ("http://user:s3/cret@127.0.0.1:9", "//****@127.0.0.1:9"),
+        ("https://s3cret@mirror.example", "without user and password"),
+        ("http://u:s3cret@[bad", "Invalid IPv6 URL"),
+    ],
+)
+def test_mirrors_of_the_environment_that_are_refused(tmp_path: Path, mirror: str, message: str) -> None:
+    with pytest.raises(UserError, match="mirror") as caught:
+        Places.from_environment(checkout=tmp_path, environ={"MLOPS_SOURCE_MIRRORS": f"/a {mirror}"})
+    (problem,) = caught.value.problems
+    assert message in str(problem)
+    assert "s3" not in str(problem)
 
 
-def test_a_mirror_that_is_no_address_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="mirror"):
-        Places.from_environment(checkout=tmp_path, environ={"MLOPS_SOURCE_MIRRORS": "http://[bad"})
+def test_an_altered_archive_says_to_look_at_the_lock(tmp_path: Path, source: Source) -> None:
+    archive(tmp_path / "mirror" / source.archive(), {"base/a.yaml": b"changed"})
+    with pytest.raises(UserError) as caught:
+        fetch([source], make_places(neighbour=tmp_path / "mirror"), tmp_path / "cache")
+    (problem,) = caught.value.problems
+    assert "commit, paths and dirhash of sources.thing in the lock file" in problem.mend
+    assert "mlops fetch --update thing v1" in problem.mend
+    assert "MLOPS_SOURCE_MIRRORS" not in problem.mend
 
 
 def test_a_sound_cache_that_cannot_be_written_is_good_enough(

@@ -72,11 +72,19 @@ def test_nobody_knows_the_tag(tmp_path: Path, source: Source) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a/index.tsv").write_text("repository\tref\tcommit\nowner/thing\tv2\tabc\n")
     with pytest.raises(UserError, match="not known which commit the tag is") as caught:
-        commit_of(source, "v2", make_places(air_gap=tmp_path / "a", mirrors=("ftp://x",), neighbour=tmp_path / "c"))
+        commit_of(source, "v2", make_places(mirrors=(str(tmp_path / "a"), "ftp://x"), neighbour=tmp_path / "c"))
     lines = caught.value.problems[0].found.splitlines()
     assert lines[0] == f"{tmp_path}/a/index.tsv: 'abc' is no commit"
     assert lines[2] == f"{tmp_path}/c/index.tsv: no such file"
     assert "/owner/thing/archive/refs/tags/v2.tar.gz: " in lines[3]
+
+
+def test_with_an_air_gap_folder_nobody_else_is_asked_for_a_tag(tmp_path: Path, source: Source, server: Server) -> None:
+    server.content = tag_archive(NEW)
+    with pytest.raises(UserError, match="not known which commit the tag is") as caught:
+        commit_of(source, "v2", make_places(air_gap=tmp_path / "a", neighbour=tmp_path / "c", origin=server.url))
+    assert caught.value.problems[0].found == f"{tmp_path}/a/index.tsv: no such file"
+    assert not server.asked
 
 
 LOCK = """\

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from mlops.cli.graph import app
 from mlops.cli.graph_stats import quantity
+from mlops.cli.printable import printable
 from mlops.errors import UserError
 
 CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: n}\ndata: {k: not-to-be-told}\n"
@@ -125,7 +126,7 @@ def test_questions(file: Path) -> None:
 def test_figures(file: Path) -> None:
     lines = run(str(file), "--stats").splitlines()
     head, together = lines[0].split(), next(line for line in lines if line.startswith("together")).split()
-    assert head == ["objects", "CRDs", "edges", "bytes", "largest", "images", "CPU", "memory", "volumes"]
+    assert head == ["objects", "CRDs", "edges", "bytes", "state", "largest", "images", "CPU", "memory", "volumes"]
     values = dict(zip(head, together[1:], strict=True))
     assert (values["objects"], values["CRDs"], values["edges"], values["images"]) == ("4", "0", "4", "2")
     # the init container asks for more than the container, and there are two pods
@@ -134,7 +135,18 @@ def test_figures(file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("250m", "0.25"), ("2", "2"), ("1Ki", "1024"), ("1M", "1e6"), ("1.5Gi", "1610612736"), (None, "0"), ("many", "0")],
+    [
+        ("250m", "0.25"),
+        ("2", "2"),
+        ("1Ki", "1024"),
+        ("1M", "1e6"),
+        ("1.5Gi", "1610612736"),
+        ("5n", "5e-9"),
+        ("2E", "2e18"),
+        ("2E3", "2000"),
+        (3, "3"),
+        (None, "0"),
+    ],
 )
 def test_quantities(text: object, number: str) -> None:
     assert float(quantity(text)) == float(number)
@@ -210,7 +222,9 @@ spec: {template: {spec: {containers: [{name: c, args: [s.n.svc]}]}}}
         (("nowhere.yaml",), "no such file"),
         (("cert-manager", "--why", "nobody"), "no such object"),
         (("cert-manager", "--why", "cainjector"), "perhaps: "),
-        (("cert-manager", "--path", "cert-manager", "nobody"), "several objects have this name"),
+        (("cert-manager", "--path", "cert-manager", "nobody"), "cert-manager, as several are called"),
+        (("cert-manager", "--path", "no-one", "nobody"), "found:   nobody"),
+        (("cert-manager", "--path", "no-one", "nobody"), "found:   no-one"),
         (("cert-manager", "--levels", "--stats"), "it is not clear what to show"),
         (("cert-manager", "--levels", "--format", "dot"), "it is not clear what to show"),
         (("http://127.0.0.1:1/x.yaml",), "http://127.0.0.1:1/x.yaml"),
@@ -221,17 +235,57 @@ def test_mistakes(arguments: tuple[str, ...], told: str) -> None:
     assert told in str(refused(*arguments))
 
 
-def test_mistakes_in_what_is_brought(tmp_path: Path, url: str) -> None:
-    assert "HTTP 404" in str(refused(f"{url}/gone.yaml"))
-    assert "byte 0 is no UTF-8" in str(refused("-", given=b"\xff\xfe"))
-    assert "at least one Kubernetes object" in str(refused("-", given=""))
-    assert "no file that ends in .yaml" in str(refused(str(tmp_path)))
-    (tmp_path / "a.yaml").write_text("a: [\n")
-    (tmp_path / "b.yaml").write_text("apiVersion: v1\nkind: ConfigMap\n")
-    text = str(refused(str(tmp_path)))
-    assert "a.yaml, line 2" in text
-    assert "b.yaml, document 1" in text
-    (tmp_path / "kustomization.yaml").write_text("resources: []\n")
-    assert f"kustomize build {tmp_path} | mlops graph -" in str(refused(str(tmp_path)))
-    problems = refused("one.yaml", "two.yaml").problems
-    assert [problem.where for problem in problems] == ["one.yaml", "two.yaml"]
+def test_bytes_of_state(tmp_path: Path) -> None:
+    (tmp_path / "set.yaml").write_text(CONFIG_MAP)
+    (tmp_path / "own.yaml").write_text(NAMESPACE)
+    told = {line.split()[0]: line.split() for line in run(str(tmp_path), "--stats").splitlines()}
+    size, state = (int(text) for text in told[str(tmp_path / "own.yaml")][4:6])
+    assert state == 3 * size
+    assert told[str(tmp_path / "set.yaml")][5] == "100"  # a ConfigMap is written in a set
+    assert int(told["together"][5]) == state + 100
+
+
+def test_figures_of_odd_but_allowed_objects(tmp_path: Path) -> None:
+    claims = "volumeClaimTemplates: [{spec: {resources: {requests: {storage: 1Gi}}}}]"
+    (tmp_path / "o.yaml").write_text(
+        f"""
+{{apiVersion: apps/v1, kind: StatefulSet, metadata: {{name: s, namespace: n}}, spec: {{replicas: 1000000000000, {claims}}}}}
+---
+{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: d, namespace: n}}, spec: {{replicas: null}}}}
+---
+{{apiVersion: g.io/v1, kind: Image, metadata: {{name: i, namespace: n}}, spec: text}}
+---
+{{apiVersion: g.io/v1, kind: Thing, metadata: {{name: t, namespace: n}}, spec: {{replicas: three, volumeClaimTemplates: 5}}}}
+"""
+    )
+    lines = run(str(tmp_path), "--stats").splitlines()
+    assert next(line for line in lines if line.startswith("together")).split()[-1] == "1000000000000Gi"
+
+
+def test_an_override_that_changes_nothing_is_told(file: Path, tmp_path: Path) -> None:
+    order = tmp_path / "order.yml"
+    order.write_text("add: [{from: ConfigMap n/c, to: Namespace nn, reason: typo}]")
+    result = CliRunner().invoke(app, [str(file), "--overrides", str(order)], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert f"note: {order} add[0].to\n    found:   Namespace nn" in result.stderr
+    assert any("add[0].to" in problem.where for problem in refused(str(file), "--overrides", str(order), "--strict").problems)
+    assert "add[0].to" in run(str(file), "--overrides", str(order), "--format", "json")
+
+
+def test_a_graph_too_big_for_mermaid_comes_with_a_remark() -> None:
+    def answer(count: int) -> str:
+        maps = "---\n".join(CONFIG_MAP.replace("name: c", f"name: c{i}") for i in range(count))
+        result = CliRunner().invoke(app, ["-", "--format", "mermaid"], input=f"{NAMESPACE}---\n{maps}", catch_exceptions=False)
+        assert result.stdout.startswith("flowchart LR")
+        return result.stderr
+
+    assert answer(500) == ""
+    assert "501 edges; Mermaid draws at most 50,000 and 500" in answer(501)
+
+
+def test_names_move_no_cursor() -> None:
+    volume = DEPLOYMENT.replace("name: v,", 'name: "v\\e[31m\\n",')
+    told = run("-", given=f"{BOTH}---{volume}")
+    assert "\x1b" not in told
+    assert r"(volume v\x1b[31m\n)" in told
+    assert printable("a\udcff\tb\n", keep="\n") == "a\\udcff\\tb\n"

@@ -59,7 +59,17 @@ def test_unknown_site_ends_with_1(capsys: pytest.CaptureFixture[str], monkeypatc
 
 
 def test_no_site_at_all_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert call("validate", capsys=capsys, monkeypatch=monkeypatch, cwd=tmp_path)[0] == 1
+    for argv in (("validate",), ("validate", "baremetal")):
+        code, _, err = call(*argv, capsys=capsys, monkeypatch=monkeypatch, cwd=tmp_path)
+        assert code == 1
+        assert "go to the program's folder" in err
+
+
+def test_what_cannot_be_printed_is_told_as_escapes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    code, _, err = call("validate", "no\x1b[31m\udcff", capsys=capsys, monkeypatch=monkeypatch)
+    assert code == 1
+    assert r"Pulumi.no\x1b[31m\udcff.yaml" in err
+    assert len(err.splitlines()) > 1
 
 
 @pytest.mark.parametrize("argv", [("nonsense",), ("validate", "--nonsense"), ("schema", "surplus")])

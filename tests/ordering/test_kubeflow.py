@@ -16,7 +16,7 @@ import pytest
 from mlops.bundles import Kustomize, Places, bundles_in, load_bundles, read_lock
 from mlops.bundles.order import overrides_of
 from mlops.folders import cache_folder
-from mlops.ordering import ALL_RULES, Graph, KubeObject, ObjectRef, Overrides, WebhookAnswers, build_graph
+from mlops.ordering import ALL_RULES, Graph, KubeObject, ObjectRef, Overrides, WebhookAnswers, build_graph, idle_overrides
 from mlops.ordering.rule import GATE_GROUP
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -80,6 +80,8 @@ def test_the_order_is_as_it_was() -> None:
 def test_nothing_is_cut_missing_or_ambiguous() -> None:
     assert order().cuts == ()
     order().require_complete()
+    objects, overrides = loaded()
+    assert idle_overrides(objects, overrides=overrides) == ()
 
 
 def test_every_guarded_object_waits_for_what_answers_for_its_webhooks() -> None:

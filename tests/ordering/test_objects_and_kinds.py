@@ -10,17 +10,7 @@ LIST_ONLINE = "{apiVersion: v1, kind: ConfigMapList, items: []}"
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefg", "bcdefgh", strict=True)
 )
-POD_HOOK = """
-apiVersion: admissionregistration.k8s.io/v1
-kind: MutatingWebhookConfiguration
-metadata: {name: hook}
-webhooks:
-- name: hook.io
-  sideEffects: None
-  clientConfig: {service: {name: s, namespace: n}}
-  objectSelector: {matchLabels: {a: b}}
-  rules: [{apiGroups: ["*"], apiVersions: ["*"], operations: ["*"], resources: ["*"]}]
-"""
+CHAIN = "a0: &a0 [1]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 1500))
 TWICE = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: n}\n"
 
 
@@ -36,16 +26,25 @@ def test_lists_are_expanded_and_empty_documents_skipped() -> None:
         ("a: [", "not readable as YAML"),
         ("a: 1\nb: [\n", "t, line 3, column 1"),
         ("a: 1\nb: 2\na: 3\n", "t, line 3, column 1\n      found:   key 'a' stands twice in one mapping"),
-        ("a: &a [*a]", "alias within the very value"),
+        ("b: 1\na: &a [*a]", "t, line 2\n      found:   an alias within the very value"),
+        (CHAIN, "values nested more than 200 levels deep"),
+        ("a: ä\nb: \x01", "t, line 2\n      found:   the character 0x0001"),
         (BOMB, "aliases that stand for"),
         ("[" * 3000 + "]" * 3000, "exceeded maximum nesting depth"),
         ("#" * (17 * 2**20), "t is too big"),
         (f"{LIST}- {LIST_ONLINE}", "t, document 1, item 1\n      found:   a List inside a List"),
-        ("just text", "str"),
-        ("apiVersion: v1\nkind: Secret\n", "metadata.name None"),
-        ("apiVersion: v1\nkind: Secret\nmetadata: {name: 1}\n", "metadata.name 1"),
-        ("kind: Secret\nmetadata: {name: a}\n", "apiVersion None"),
-        (f"{TWICE}---\n{TWICE}", "twice: in t, document 1 and in t, document 2"),
+        ("just text", "the text 'just text'"),
+        ("5", "the number 5"),
+        ("apiVersion: v1\nkind: Secret\n", "t, document 1, v1 Secret\n      found:   no metadata.name"),
+        ("apiVersion: v1\nkind: Secret\nmetadata: x\n", "metadata\n      found:   the text 'x'"),
+        (
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: 1}\n",
+            "metadata.name\n      found:   the number 1\n      allowed: a text\n      mend:    put it in quotes: '1'",
+        ),
+        ("apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: true}\n", "metadata.namespace\n      found:   true"),
+        ('apiVersion: v1\nkind: Secret\nmetadata: {name: "a\\e[31m"}\n', r"the text 'a\x1b[31m'"),
+        ("apiVersion: v1\nkind: Secret\nmetadata: {name: a, labels: [b]}\n", "metadata.labels\n      found:   a list"),
+        ("kind: Secret\nmetadata: {name: a}\n", "no apiVersion"),
     ],
 )
 def test_malformed_documents(text: str, message: str) -> None:
@@ -55,25 +54,26 @@ def test_malformed_documents(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    "value",
     [
-        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: bad, namespace: n}\nspec: {template: text}",
-        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: bad, namespace: n}\nspec: text",
-        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: bad, namespace: n}\nspec: {template: {spec: {volumes: [text]}}}",
-        "apiVersion: v1\nkind: Service\nmetadata: {name: bad, namespace: n, labels: [a]}",
-        "apiVersion: admissionregistration.k8s.io/v1\nkind: MutatingWebhookConfiguration\nmetadata: {name: bad}\nwebhooks: [null]",
-        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: bad}\nroleRef: text",
-        "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: bad, namespace: n}\nsubjects: [text]",
-        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: bad}\nspec: {names: text}",
+        "0x_",
+        "0b_",
+        "9" * 5000,
+        ".nan",
+        "-.inf",
+        *(f"!!{tag} x" for tag in ("int", "float", "bool", "timestamp")),
+        "!!set {x}",
+        "!own x",
     ],
 )
-def test_objects_that_are_not_in_the_form_of_the_api(text: str) -> None:
-    hook = "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: n}}\n---\n" + POD_HOOK
+def test_values_that_json_does_not_have_are_told_with_their_line(value: str) -> None:
     with pytest.raises(OrderingError) as caught:
-        build_graph(parse_documents(f"{hook}\n---\n{text}", origin="t"))
+        parse_documents(f"a: 1\nb: {value}", origin="t")
     (problem,) = caught.value.problems
-    assert "t, document 3" in problem.where
-    assert "bad" in str(problem)
+    assert problem.where == "t, line 2, column 4"
+    assert "which JSON does not have" in problem.found
+    assert problem.mend
+    assert len(problem.found) < 200
 
 
 def test_all_malformed_documents_at_once() -> None:
@@ -99,6 +99,17 @@ def test_dates_and_lone_equal_signs_stay_text() -> None:
     text = "apiVersion: v1\nkind: A\nmetadata: {name: a}\nspec: {enum: [=, a], day: 2026-01-01}\n"
     (item,) = parse_documents(text, origin="t")
     assert item.spec == {"enum": ["=", "a"], "day": "2026-01-01"}
+
+
+def test_all_objects_that_stand_twice_are_told_at_once() -> None:
+    elsewhere = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n"
+    objects = parse_documents("---\n".join([TWICE, TWICE, elsewhere, elsewhere.replace("{", "{namespace: default, ")]), origin="t")
+    with pytest.raises(OrderingError) as caught:
+        build_graph(objects, default_namespace="default")
+    assert [(problem.where, problem.found) for problem in caught.value.problems] == [
+        ("ConfigMap n/a", "twice: in t, document 1 and in t, document 2"),
+        ("Secret default/s", "twice: in t, document 3 and in t, document 4"),
+    ]
 
 
 def test_duplicates_of_different_origin_and_version() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlops.ordering import OrderingError, Overrides, Strength, build_graph
+from mlops.ordering import OrderingError, Overrides, Strength, build_graph, idle_overrides
 from mlops.ordering.rule import Found, Rule
 from tests.ordering.objects_for_tests import deployment, obj, webhook
 
@@ -79,20 +79,26 @@ def test_rules_at_run_time_need_not_be_known() -> None:
 @pytest.mark.parametrize(
     ("text", "where", "told"),
     [
-        ("add: [", "o, line 2", "expected"),
-        ("[]", "o", "list"),
+        ("add: [", "o, line 2", "the sections add, remove"),
+        ("[]", "o", "a list"),
+        ("add: \x01", "o, line 1", "printable"),
         ("a: 1\n---\nb: 1\n", "o", "2 documents"),
-        ("edges: []", "o edges", "no such entry"),
+        ("edges: []", "o edges", "the unknown entry `edges`"),
         ("add: [{from: a, to: b}]", "o add[0].reason", "a value"),
-        ("add: [{from: a, to: b, reason: ' '}]", "o add[0].reason", "at least 1 character"),
+        ("add: [{from: a, to: b, reason: ' '}]", "o add[0].reason", "a text that is not empty"),
         ("add: [{from: a, to: b, reason: r, strength: firm}]", "o add[0].strength", "'hard', 'soft' or 'silent'"),
-        ("add: {from: a}", "o add", "tuple"),
+        ("add: {from: a}", "o add", "a list"),
         ("ignoreIfCyclical: [{rule: R99, reason: r}]", "o ignoreIfCyclical[0].rule", "R1, R2"),
         ("remove: [{from: a, to: b, rule: r22, reason: r}]", "o remove[0].rule", "r22"),
-        (
-            "rulesAtRunTime: [{configuration: a, rules: [{resources: [x]}], reason: r}]",
-            "o rulesAtRunTime[0].rules[0].apiGroups",
-            "",
+        ("remove: [{from: 1, to: b, reason: r}]", "o remove[0].from", "the number 1"),
+        *(
+            (f"rulesAtRunTime: [{{configuration: a, rules: [{rule}], reason: r}}]", f"o rulesAtRunTime[0].rules[0].{place}", told)
+            for rule, place, told in (
+                ("{resources: [x]}", "apiGroups", "add apiGroups"),
+                ("{operations: [CREAT]}", "operations[0]", "the text 'CREAT'"),
+                ("{scope: Galaxy}", "scope", "'Cluster' or 'Namespaced'"),
+                ("{kind: x}", "kind", "apiGroups, apiVersions, operations, resources, scope"),
+            )
         ),
     ],
 )
@@ -119,5 +125,46 @@ def test_all_mistakes_of_a_file_at_once() -> None:
     ],
 )
 def test_an_override_for_nobody_is_an_error(text: str) -> None:
-    with pytest.raises(OrderingError, match=r"overrides, \w+\[0\]"):
-        build_graph(OBJECTS, overrides=Overrides.parse(text, origin="o"))
+    with pytest.raises(OrderingError, match=r"order\.yaml \w+\[0\]\.(from|configuration)"):
+        build_graph(OBJECTS, overrides=Overrides.parse(text, origin="order.yaml"))
+
+
+def test_an_override_for_an_object_that_cannot_be_read_is_no_mistake() -> None:
+    overrides = Overrides.parse("add: [{from: Deployment.apps n/d, to: Secret n/s, reason: r}]", origin="o")
+    with pytest.raises(OrderingError) as caught:
+        build_graph([obj("apps/v1", "Deployment", "d", "n", spec="text"), *OBJECTS[:2]], overrides=overrides)
+    assert [problem.found for problem in caught.value.problems] == ["the text 'text'"]
+
+
+def test_of_several_files_the_one_with_the_mistake_is_named() -> None:
+    fine = Overrides.parse("add: [{from: Deployment.apps n/d, to: Secret n/s, reason: r}]", origin="1")
+    wrong = Overrides.parse("add: [{from: Deployment.apps n/e, to: Secret n/s, reason: r}]", origin="2")
+    with pytest.raises(OrderingError) as caught:
+        build_graph(OBJECTS, overrides=Overrides.merged([fine, wrong]))
+    assert [problem.where for problem in caught.value.problems] == ["2 add[0].from"]
+
+
+def test_a_cycle_names_the_file_of_an_override() -> None:
+    text = "add: [{from: ConfigMap n/c-x7f2, to: Deployment.apps n/d, reason: mine}]"
+    with pytest.raises(OrderingError, match=r"\[override, soft\] mine \(dir/order\.yaml add\[0\]\)"):
+        build_graph(OBJECTS, overrides=Overrides.parse(text, origin="dir/order.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "found"),
+    [
+        ("add: [{from: Deployment.apps n/d, to: Secret n/t, reason: r}]", "o add[0].to", "Secret n/t"),
+        ("add: [{from: Secret n/s, to: Secret n/*, reason: r}]", "o add[0].to", "the object itself"),
+        ("remove: [{from: Deployment.apps n/d, to: Secret n/s, reason: r}]", "o remove[0]", "there is no such edge"),
+        ("remove: [{from: Deployment.apps n/d, to: ConfigMap *, rule: R11, reason: r}]", "o remove[0]", "no such edge of rule R11"),
+        ("add: [{from: '* n/*', to: Secret n/s, reason: r}]", "", ""),
+        ("remove: [{from: Deployment.apps n/d, to: ConfigMap *, rule: R12, reason: r}]", "", ""),
+    ],
+)
+def test_an_override_that_changes_nothing_is_told(text: str, where: str, found: str) -> None:
+    overrides = Overrides.parse(text, origin="o")
+    graph = build_graph(OBJECTS, overrides=overrides)
+    told = idle_overrides(graph.objects, overrides=overrides)
+    assert [problem.where for problem in told] == ([where] if where else [])
+    assert found in "".join(problem.found for problem in told)
+    assert not any(where and problem.where == where for problem in graph.findings)

@@ -93,7 +93,7 @@ def test_values_handed_in_are_left_as_they_are() -> None:
 
 
 PEM = "-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----"
-JUNK = (None, True, 7, -1.5, 10**30, float("nan"), "", "x", "\n", "é", "10.0.0.0/8", "10.0.0.1", PEM, b"x")
+JUNK = ("²", "9" * 5000, None, True, 7, -1.5, 10**30, float("nan"), "", "x", "\n", "é", "10.0.0.0/8", "10.0.0.1", PEM, b"x")
 JUNK_SHAPES: tuple[object, ...] = ([], {}, (1,), ["x"], [[]], [{}], {"x": 1}, {"kind": "x"}, {"kind": ["own"]}, {1: 2})
 
 

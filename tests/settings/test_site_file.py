@@ -157,6 +157,18 @@ def test_plain_scalars_are_read_as_the_engine_reads_them(tmp_path: Path) -> None
     assert values == ["yes", "1:30", "2026-01-01", "1_000", "010", True, 7, 1.5, None, "7", None]
 
 
+@pytest.mark.parametrize("text", ["9" * 5000, "!!float 1.2.3", "!!float .", "!!float x", "!!int x", "!!bool x", "!!timestamp x"])
+@pytest.mark.parametrize("setting", ["hosts:\n    access: {port: VALUE}", "network:\n    podCidr: VALUE"])
+def test_a_number_that_is_none_is_refused_as_text(tmp_path: Path, setting: str, text: str) -> None:
+    path = write(tmp_path, f"config:\n  onprem-mlops:{setting.replace('VALUE', text)}\n")
+    with pytest.raises(SettingsError) as caught:
+        read_site_file(path)
+    problem = next(problem for problem in caught.value.problems if problem.where.endswith((".port", ".podCidr")))
+    assert problem.where.startswith(f"{path}:3 ")
+    assert problem.found.startswith('"')
+    assert len(str(caught.value)) < 5000
+
+
 def test_keys_of_other_namespaces_and_of_the_engine_are_left_alone(tmp_path: Path) -> None:
     path = written(tmp_path)
     document = yaml.safe_load(path.read_text(encoding="utf-8"))

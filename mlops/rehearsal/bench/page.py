@@ -44,6 +44,7 @@ class Figures:
         others: hard edges outside the small set that were not tested.
         settings: variables of the engine.
         seconds: of the whole bench.
+        stopped: why it ended before its time; empty when it did not.
     """
 
     machine: str
@@ -58,6 +59,7 @@ class Figures:
     others: int = 0
     settings: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    stopped: str = ""
 
     @property
     def overhead_seconds(self) -> float | None:
@@ -68,6 +70,7 @@ class Figures:
         """Goals that are missed."""
         none = [self.without_delays] if self.without_delays else []
         return [
+            *([self.stopped] if self.stopped else []),
             *faults([*none, *self.full], overhead_seconds=self.overhead_seconds),
             *faults(self.small, overhead_seconds=None),
         ]
@@ -77,6 +80,7 @@ def page(figures: Figures) -> str:
     """Markdown, without headings of the page itself."""
     parts = [
         [f"{figures.machine}; {figures.seconds / 60:.0f} minutes in all."],
+        [f"**It ended early**, what follows is not all: {figures.stopped}"] if figures.stopped else [],
         _installers(figures),
         _paths(figures.full),
         _small(figures.small),

@@ -131,3 +131,10 @@ def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="marks are missing"):
         write_page(file, "new\n")
     assert file.read_text() == "by hand\n"
+
+
+def test_a_bench_that_ended_early_says_so_and_keeps_what_it_has() -> None:
+    found = Figures(machine="here", commands={"`mlops`": (1.0, 1.0, 1.0)}, stopped="a run of the bench has failed")
+    assert "**It ended early**, what follows is not all: a run of the bench has failed" in page(found)
+    assert "| `mlops` | 1.00" in page(found)
+    assert found.faults() == ["a run of the bench has failed"]
