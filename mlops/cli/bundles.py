@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,15 +9,12 @@ import typer
 from mlops.bundles import Kustomize, Places, fetch, read_lock
 from mlops.bundles.bundle import LOCK_FILE
 from mlops.bundles.repin import repin
+from mlops.cli.places import MANIFESTS, Site, places_of
 from mlops.errors import Problem, UserError
 from mlops.folders import cache_folder
-from mlops.settings import read_site_file
 from mlops.tools.progress import ConsoleProgress, Progress
 
 app = typer.Typer(no_args_is_help=True)
-
-_CHECKOUT = Path(__file__).resolve().parents[2]
-_MANIFESTS = _CHECKOUT / "manifests"
 
 
 @app.command("fetch")
@@ -29,19 +25,19 @@ def fetch_command(
             help="Sources; all when none is named. With --update: NAME TAG, several pairs move together.", metavar="NAME"
         ),
     ] = None,
-    site: Annotated[str | None, typer.Option(help="Site whose settings name mirrors or an air-gap folder.")] = None,
+    site: Site = None,
     update: Annotated[bool, typer.Option("--update", help="Move sources to other tags, and show what that changes.")] = False,
 ) -> None:
     """Fetch and verify upstream sources of the lock file, or move their pins."""
     with ConsoleProgress() as progress:
-        places = _places(site)
+        places = places_of(site)
         lines = _moved(what or [], places, progress) if update else _fetched(what or [], places, progress)
     for line in lines:
         typer.echo(line)
 
 
 def _fetched(names: list[str], places: Places, progress: Progress) -> list[str]:
-    lock = read_lock(_MANIFESTS / LOCK_FILE)
+    lock = read_lock(MANIFESTS / LOCK_FILE)
     unknown = [Problem("mlops fetch", name, f"one of: {', '.join(sorted(lock))}") for name in names if name not in lock]
     if unknown:
         raise UserError("there is no such source", unknown)
@@ -59,7 +55,7 @@ def _moved(words: list[str], places: Places, progress: Progress) -> list[str]:
         raise UserError("it is not clear what to update", [problem])
     done = repin(
         tags,
-        manifests=_MANIFESTS,
+        manifests=MANIFESTS,
         places=places,
         cache=cache_folder(),
         kustomize=Kustomize.pinned(),
@@ -77,10 +73,3 @@ def _moved(words: list[str], places: Places, progress: Progress) -> list[str]:
     if done.changes:
         lines.append(f"nothing changes in {sum(not changes for changes in done.changes.values())} of {len(done.changes)} bundles")
     return lines
-
-
-def _places(site: str | None) -> Places:
-    if site is None:
-        return Places.from_environment(checkout=_CHECKOUT)
-    sources = read_site_file(_CHECKOUT / f"Pulumi.{site}.yaml").sources
-    return Places.from_environment(checkout=_CHECKOUT, air_gap=sources.air_gap, mirrors=sources.mirrors)

@@ -13,6 +13,7 @@ import typer
 from mlops.bundles.order import read_overrides
 from mlops.cli import graph_formats, graph_stats, graph_text
 from mlops.cli.graph_sources import read
+from mlops.cli.places import Site
 from mlops.cli.printable import printable
 from mlops.errors import Problem, UserError
 from mlops.ordering import DIALLED, RULES, Graph, Overrides, build_graph, idle_overrides
@@ -59,6 +60,7 @@ def graph(
     overrides: Annotated[list[Path] | None, typer.Option(help="A file of overrides for manifests of your own.")] = None,
     namespace: Annotated[str, typer.Option(help="Where objects of files go that name no namespace.")] = "default",
     dialled: Annotated[bool, typer.Option("--dialled", help="Also guess by names that pods are told to dial (R24).")] = False,
+    site: Site = None,
     strict: Annotated[bool, typer.Option("--strict", help="Anything missing or ambiguous is an error.")] = False,
 ) -> None:
     """Show the order of Kubernetes objects: what waits for what, by which rule, and why.
@@ -74,7 +76,7 @@ def graph(
     if len(views) + (form is not Format.TEXT) > 1:
         allowed = "one of --why, --path, --levels, --critical-path, --removal, --stats and --format"
         raise UserError("it is not clear what to show", [Problem("mlops graph", "several of them", allowed)])
-    order = _order(what or [], overrides or [], namespace, dialled=dialled)
+    order = _order(what or [], overrides or [], namespace, dialled=dialled, site=site)
     if strict:
         order.require_complete()
     if form is not Format.TEXT:
@@ -89,8 +91,8 @@ def graph(
         typer.echo(printable(line, keep="\n"), err=True)
 
 
-def _order(what: list[str], files: list[Path], namespace: str, *, dialled: bool) -> Graph:
-    given = read(what, note=lambda line: typer.echo(printable(line), err=True))
+def _order(what: list[str], files: list[Path], namespace: str, *, dialled: bool, site: str | None) -> Graph:
+    given = read(what, note=lambda line: typer.echo(printable(line), err=True), site=site)
     merged = Overrides.merged([given.overrides, *map(read_overrides, files)])
     rules = (*RULES, DIALLED) if dialled else RULES
     order = build_graph(given.objects, rules, merged, default_namespace=namespace)

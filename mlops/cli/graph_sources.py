@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mlops.bundles import Kustomize, Places, bundles_in, load_bundles
+from mlops.bundles import Kustomize, bundles_in, load_bundles
 from mlops.bundles.download import DownloadError, download
 from mlops.bundles.order import overrides_of
+from mlops.cli.places import MANIFESTS, places_of
 from mlops.errors import Problem, UserError
 from mlops.folders import cache_folder
 from mlops.ordering import KubeObject, Overrides, from_bodies
@@ -20,8 +21,6 @@ from mlops.ordering.documents import MAX_BYTES, load_yaml, too_big
 from mlops.ordering.words import shortened
 from mlops.tools.progress import ConsoleProgress
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-MANIFESTS = CHECKOUT / "manifests"
 _NOTHING = "there is nothing to put in order"
 _LONGEST_NAME = 255  # of one part of a path
 _SUFFIXES = {".yaml", ".yml", ".json"}
@@ -47,12 +46,13 @@ class Input:
     overrides: Overrides
 
 
-def read(what: Sequence[str], *, note: Callable[[str], None]) -> Input:
+def read(what: Sequence[str], *, note: Callable[[str], None], site: str | None = None) -> Input:
     """Read everything that is named; all bundles when nothing is.
 
     Args:
         what: bundles, files, folders, ``-`` for standard input, URLs.
         note: told of files in folders that hold no objects.
+        site: whose settings say where sources of bundles are.
 
     Raises:
         UserError: something that cannot be read, all of it at once.
@@ -63,7 +63,7 @@ def read(what: Sequence[str], *, note: Callable[[str], None]) -> Input:
         bundles = load_bundles(
             names,
             manifests=MANIFESTS,
-            places=Places.from_environment(checkout=CHECKOUT),
+            places=places_of(site),
             cache=cache_folder(),
             kustomize=Kustomize.pinned(),
             report=progress.say,

@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mlops.bundles import Kustomize
-from mlops.cli import bundles
+from mlops.cli import bundles, places
 from mlops.cli.app import app
 from mlops.errors import UserError
 from mlops.tools import tool
@@ -32,8 +32,8 @@ __all__ = ["manifests", "source"]  # fixtures: a lock with the sources `thing` a
 def _here(manifests: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kustomize = tool("kustomize")  # before the cache becomes another
     monkeypatch.setattr(Kustomize, "pinned", lambda: Kustomize("1", lambda: kustomize))
-    monkeypatch.setattr(bundles, "_MANIFESTS", manifests)
-    monkeypatch.setattr(bundles, "_CHECKOUT", manifests.parent / "checkout")
+    monkeypatch.setattr(bundles, "MANIFESTS", manifests)
+    monkeypatch.setattr(places, "CHECKOUT", manifests.parent / "checkout")
     monkeypatch.setenv("MLOPS_CACHE_DIR", str(manifests.parent / "cache"))
     monkeypatch.setenv("MLOPS_SOURCE_MIRRORS", str(manifests.parent / "mirror"))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # no test reaches the origin

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from mlops.bundles.fetch import Report
 from mlops.cli.graph import app
-from mlops.cli.graph_sources import MANIFESTS
+from mlops.cli.places import MANIFESTS
+from mlops.errors import UserError
 from mlops.ordering.documents import MAX_BYTES
 from mlops.tools.progress import Progress
 from tests.cli.test_graph_command import BOTH, CONFIG_MAP, NAMESPACE, refused, run, url
@@ -109,3 +110,18 @@ def test_objects_twice_are_told_at_once_from_all_files(tmp_path: Path) -> None:
     problems = refused(str(tmp_path), "-", "--namespace", "n", given=NAMESPACE).problems
     assert [problem.where for problem in problems] == ["ConfigMap n/c", "Namespace n"]
     assert run(str(tmp_path), "--namespace", "other").splitlines()[-1].startswith("3 objects")
+
+
+def test_the_sources_of_bundles_are_those_of_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | None] = []
+    monkeypatch.setattr("mlops.cli.graph_sources.places_of", asked.append)
+    monkeypatch.setattr("mlops.cli.graph_sources.load_bundles", lambda *_, **__: ())
+    for arguments in (["kserve"], ["kserve", "--site", "corporate"]):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert asked == [None, "corporate"]
+
+
+def test_a_site_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = CliRunner().invoke(app, ["kserve", "--site", "moon"])
+    assert isinstance(result.exception, UserError)
+    assert "Pulumi.moon.yaml" in str(result.exception)
