@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi
+from pulumi_command import local
 
 from components.access import ClusterAccess
 from components.fields import Surroundings, sent_of
 from components.gates import gate_hook, needs_of, set_gate_hook
 from components.manifests import Manifests
 from components.object_set import object_set
-from components.removal import emptying, noted, withdrawal
+from components.removal import emptying, pruning, withdrawal
 from components.retention import retained
 from mlops.bundles import Bundle as RenderedBundle
 from mlops.objectset import DEFINITION, FIELD_MANAGER, GUARDS
@@ -128,6 +129,7 @@ class _Registration:
     def __init__(self, args: ClusterObjectsArgs, graph: Graph, owners: Mapping[ObjectRef, tuple[Bundle, str]]) -> None:
         self._args, self._graph, self._owners = args, graph, owners
         self._around = Surroundings.of(graph.objects)
+        self._sets: dict[str, pulumi.Output[str]] = {}
         self._retained = retained(graph) if args.data.on_destroy == "keep" else frozenset()
 
     def register(self) -> None:
@@ -155,7 +157,7 @@ class _Registration:
         if members:
             kept = [DEFINITION] if self._args.data.on_destroy == "keep" else []
             opts = pulumi.ResourceOptions(depends_on=first)
-            noted("object-sets", members, self._args.cluster, kept=kept, deadline_seconds=seconds, opts=opts)
+            pruning("object-sets", self._sets, members, self._args.cluster, kept=kept, deadline_seconds=seconds, opts=opts)
         guards = [item.ref for item in self._graph.objects if _is_guard(item)]
         if guards:
             opts = pulumi.ResourceOptions(depends_on=first)
@@ -164,13 +166,13 @@ class _Registration:
             opts = pulumi.ResourceOptions(depends_on=first)
             emptying("users-objects", self._graph.removal.kinds, self._args.cluster, deadline_seconds=seconds, opts=opts)
 
-    def _set(self, name: str, items: Sequence[KubeObject], after: Sequence[pulumi.Resource]) -> pulumi.Resource:
+    def _set(self, name: str, items: Sequence[KubeObject], after: Sequence[pulumi.Resource]) -> local.Command:
         component, _ = self._owners[items[0].ref]
         sent = [replace(item, body=sent_of(item, self._around)) for item in items]
         members = [(needs, item.body) for item in sent if (needs := needs_of(self._graph, item))]
         seconds = self._args.deadlines.webhook_seconds
         hooks = [set_gate_hook(f"{name}: gates", members, self._args.cluster, deadline_seconds=seconds)] if members else []
-        return object_set(
+        command: local.Command = object_set(
             name,
             sent,
             self._args.cluster,
@@ -183,6 +185,8 @@ class _Registration:
                 hooks=pulumi.ResourceHookBinding(before_create=[*hooks], before_update=[*hooks]) if hooks else None,
             ),
         )
+        self._sets[name] = command.stdout
+        return command
 
     def _object(self, item: KubeObject, after: Sequence[pulumi.Resource]) -> pulumi.CustomResource:
         component, bundle = self._owners[item.ref]

@@ -35,19 +35,20 @@ def object_set(
     deadline_seconds: int,
     keep: bool = False,
     opts: pulumi.ResourceOptions,
-) -> pulumi.Resource:
+) -> local.Command:
     """Registers objects as one resource, which is there when all of them are, and CRDs among them established.
 
     They are applied as they are given: what controllers own (the caBundle of a conversion) has to be left out before. A killed
-    run is taken up by the next one, since applying is repeatable. An object that was changed or deleted by hand is not noticed, as
-    the resource reads nothing back; ``pulumi up --replace URN`` applies it again.
+    run is taken up by the next one that wants the same, since applying is repeatable. An object that was changed or deleted by hand
+    is not noticed, as the resource reads nothing back; ``pulumi up --replace URN`` applies all of the set again.
 
     Args:
         name: resource name.
         items: the objects, of kinds in :data:`mlops.objectset.MEMBERS`; no outputs in them.
         cluster: where they go.
         deadline_seconds: how long applying, establishing and deleting may take.
-        keep: leave the objects when the resource goes. What a set holds no longer is left to :func:`components.removal.noted`.
+        keep: leave the objects when the resource goes. What a set holds no longer is left to
+            :func:`components.removal.pruning`.
         opts: parent, dependencies and hooks; the Kubernetes provider plays no part.
 
     Raises:
@@ -61,12 +62,12 @@ def object_set(
         lambda args: show_differences(args, cluster, store),
         pulumi.ResourceHookOptions(on_dry_run=True),
     )
-    command: pulumi.Resource = local.Command(
+    command: local.Command = local.Command(
         name,
         interpreter=list(INTERPRETER),
         create="apply",
         delete=None if keep else "delete",
-        environment={**summaries, "OBJECT_SET": name, "DEADLINE_SECONDS": str(deadline_seconds)},
+        environment={**summaries, "DEADLINE_SECONDS": str(deadline_seconds)},
         stdin=standard_input(cluster),
         logging=local.Logging.STDERR,
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[show]))),
@@ -99,7 +100,7 @@ async def show_differences(args: pulumi.ResourceHookArgs, cluster: ClusterAccess
     )
     try:
         live = await asyncio.to_thread(kubectl.live, changed)
-    except (KubectlError, UserError) as error:
+    except (KubectlError, UserError, OSError, ValueError) as error:
         pulumi.log.info(f"{args.name}: what changes in {', '.join(changed)} is not known, the cluster does not tell: {error}")
         return
     for name in changed:

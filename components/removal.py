@@ -8,7 +8,7 @@ The engine deletes backwards along the dependencies of creation, and those do no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pulumi
 from pulumi_command import local
@@ -70,8 +70,9 @@ def withdrawal(
     )
 
 
-def noted(
+def pruning(
     name: str,
+    sets: Mapping[str, pulumi.Output[str]],
     members: Iterable[ObjectRef],
     cluster: ClusterAccess,
     *,
@@ -79,23 +80,31 @@ def noted(
     deadline_seconds: int,
     opts: pulumi.ResourceOptions,
 ) -> local.Command:
-    """A resource whose update deletes the members of sets that it no longer names.
+    """A resource that deletes members of sets that are wanted no longer; it runs whenever a set has been applied.
 
-    Not the sets themselves: what a workload of the last release mounts may only go when that of the new one runs.
+    Not the sets themselves: what a workload of the last release mounts may only go when that of the new one runs. A set that is
+    gone as a whole is none of its business: the engine deletes it, after what depends on it.
 
     Args:
         name: resource name.
+        sets: name of each set to what it has printed.
         members: all members of all sets.
         cluster: where they are.
         kept: kinds whose objects are only told, not deleted.
         deadline_seconds: how long it may take.
         opts: let it depend on everything, so that it comes last.
     """
+    printed = pulumi.Output.json_dumps(dict(sorted(sets.items())))
     return local.Command(
         name,
         interpreter=list(INTERPRETER),
-        create="note",
-        environment={"OBJECTS": _identities(members), "KEPT": " ".join(kept), "DEADLINE_SECONDS": str(deadline_seconds)},
+        create="prune",
+        environment={
+            "SETS": printed,
+            "OBJECTS": _identities(members),
+            "KEPT": " ".join(kept),
+            "DEADLINE_SECONDS": str(deadline_seconds),
+        },
         stdin=standard_input(cluster),
         logging=local.Logging.STDERR,
         opts=opts,

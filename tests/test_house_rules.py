@@ -10,10 +10,20 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # What deploys. The rehearsal polls its own processes while they start, and stands in for programs that wait.
-DEPLOYS = ("components", "manifests", "mlops/bundles", "mlops/hosts", "mlops/ordering", "mlops/settings", "__main__.py")
+DEPLOYS = (
+    "components",
+    "manifests",
+    "mlops/bundles",
+    "mlops/hosts",
+    "mlops/objectset",
+    "mlops/ordering",
+    "mlops/settings",
+    "__main__.py",
+)
 POLLS = {
     "components/gates/questions.py": "await asyncio.sleep(POLL_SECONDS)",
     "mlops/hosts/scripts/lib.sh": "sleep 1",
+    "mlops/objectset/kubectl.py": "time.sleep(_POLL_SECONDS)",
 }
 """Each wait there is: a poll of a read-only condition that has a deadline."""
 

@@ -7,6 +7,7 @@ import gzip
 import re
 import shutil
 import tarfile
+import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -87,7 +88,7 @@ def unpack(archive: Path, paths: tuple[str, ...], target: Path, limits: Limits, 
         names = {name for name, _ in links}
         for name, to in links:  # last, so that no file is ever written through a link
             _link(target, name, to, names)
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         if no_room(error):
             raise
         raise ArchiveError(f"is damaged or cannot be unpacked: {error}") from error
@@ -134,7 +135,8 @@ def _link(target: Path, name: PurePosixPath, to: str, links: Collection[PurePosi
         inside = inside and at not in links and (step != ".." or bool(at.parts))
         at = at.parent if step == ".." else at / step
     if not inside:
-        raise ArchiveError(f"holds the link {str(name)!r} -> {to!r}, which leads out of the archive, or through another link")
+        where = "which leads out of the archive, or through another link (`without` of the lock leaves paths out)"
+        raise ArchiveError(f"holds the link {str(name)!r} -> {to!r}, {where}")
     path = target / name
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_symlink() or path.exists():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote, unquote
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +17,12 @@ class Kind:
         version: the version asked for.
         resource: plural name.
         namespaced: its objects are in namespaces.
-        immutable: path of a field that no update may change; the object has to be made anew for that.
     """
 
     group: str
     version: str
     resource: str
     namespaced: bool
-    immutable: Sequence[str] = ()
 
     @property
     def api_version(self) -> str:
@@ -37,10 +36,9 @@ MEMBERS: Mapping[str, Kind] = {
     DEFINITION: Kind("apiextensions.k8s.io", "v1", "customresourcedefinitions", namespaced=False),
     "ServiceAccount": Kind("", "v1", "serviceaccounts", namespaced=True),
     "ClusterRole": Kind(_RBAC, "v1", "clusterroles", namespaced=False),
-    # https://kubernetes.io/docs/reference/access-authn-authz/rbac/#clusterrolebinding-example
-    "ClusterRoleBinding": Kind(_RBAC, "v1", "clusterrolebindings", namespaced=False, immutable=("roleRef",)),
+    "ClusterRoleBinding": Kind(_RBAC, "v1", "clusterrolebindings", namespaced=False),
     "Role": Kind(_RBAC, "v1", "roles", namespaced=True),
-    "RoleBinding": Kind(_RBAC, "v1", "rolebindings", namespaced=True, immutable=("roleRef",)),
+    "RoleBinding": Kind(_RBAC, "v1", "rolebindings", namespaced=True),
     "ConfigMap": Kind("", "v1", "configmaps", namespaced=True),
     "NetworkPolicy": Kind("networking.k8s.io", "v1", "networkpolicies", namespaced=True),
 }
@@ -56,15 +54,20 @@ GUARDS: Mapping[str, Kind] = {
 """Webhook configurations: no members, but named in the same way."""
 
 
+_PLAIN = ":@~+"
+"""Stand in names as they are, besides letters, digits and `_.-`; the rest would break a list of words, or a variable's name."""
+
+
 def identity(body: Mapping[str, Any]) -> str:
-    """``Kind/name``, or ``Kind/namespace/name`` of a namespaced kind."""
+    """``Kind/name``, or ``Kind/namespace/name`` of a namespaced kind; as a word, whatever characters RBAC's names may hold."""
     return identity_of(body["kind"], body["metadata"].get("namespace") or "", body["metadata"]["name"])
 
 
 def identity_of(kind: str, namespace: str, name: str) -> str:
     """As :func:`identity`, of the parts; the namespace of a cluster-wide kind is left out, and an empty one is ``default``."""
     known = MEMBERS.get(kind) or GUARDS[kind]
-    return f"{kind}/{namespace or 'default'}/{name}" if known.namespaced else f"{kind}/{name}"
+    word = quote(name, safe=_PLAIN)
+    return f"{kind}/{namespace or 'default'}/{word}" if known.namespaced else f"{kind}/{word}"
 
 
 def position(named: str) -> tuple[int, str]:
@@ -75,5 +78,5 @@ def position(named: str) -> tuple[int, str]:
 def reference(named: str) -> dict[str, Any]:
     """The least that kubectl needs to find an object; the inverse of :func:`identity`."""
     kind, *namespace, name = named.split("/")
-    metadata = {"name": name, **({"namespace": namespace[0]} if namespace else {})}
+    metadata = {"name": unquote(name), **({"namespace": namespace[0]} if namespace else {})}
     return {"apiVersion": (MEMBERS.get(kind) or GUARDS[kind]).api_version, "kind": kind, "metadata": metadata}

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,6 +27,7 @@ LARGE_BYTES = 256 * 1024
 """Size of a CRD from which on its set queues up with others like it; of Kubeflow's 79 eight are larger."""
 GRACE_SECONDS = 5
 """More than kubectl is given: its own message tells more than that of a killed process."""
+_POLL_SECONDS = 0.2
 _PINS = Path(__file__).parents[1] / "tools" / "pins.yaml"
 _DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 
@@ -43,10 +44,11 @@ def pinned_kubectl() -> Path:
 
     path = tool("kubectl")
     link, fresh = _laid_down(), _laid_down().with_suffix(f".{os.getpid()}")
-    link.parent.mkdir(parents=True, exist_ok=True)
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(path)
-    fresh.replace(link)
+    with suppress(OSError):  # steps look for it themselves, which takes longer
+        link.parent.mkdir(parents=True, exist_ok=True)
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(path)
+        fresh.replace(link)
     return path
 
 
@@ -61,7 +63,9 @@ def laid_down_kubectl() -> Path:
 
 
 def _laid_down() -> Path:
-    return cache_folder() / "programs" / hashlib.sha256(_PINS.read_bytes()).hexdigest()[:16] / "kubectl"
+    # a home folder can be shared by machines
+    digest = hashlib.sha256(_PINS.read_bytes() + os.uname().machine.encode()).hexdigest()
+    return cache_folder() / "programs" / digest[:16] / "kubectl"
 
 
 _PUT_OFF = (
@@ -104,7 +108,7 @@ class Kubectl:
         """
         definitions = [f"{_DEFINITIONS}/{body['metadata']['name']}" for body in bodies if body["kind"] == DEFINITION]
         large = any(len(json.dumps(body)) > LARGE_BYTES for body in bodies if body["kind"] == DEFINITION)
-        with _one_at_a_time() if large else nullcontext():
+        with self._one_at_a_time() if large else nullcontext():
             # The server refuses unknown fields by itself; the check that is left out here would make it put the schemas of all
             # kinds together, once for each set (20 s of its time for the CRDs of the whole of Kubeflow).
             self._patiently(
@@ -136,12 +140,12 @@ class Kubectl:
         found = document.get("items", [document] if document else [])
         return {identity(body): body for body in found}
 
-    def labelled(self, label: str) -> list[str]:
-        """Identities of the members of sets with a label ``key=value``."""
+    def labelled(self, selector: str) -> list[str]:
+        """Identities of the members of sets by a selector of labels, e.g. ``key=value`` or ``key in (one,other)``."""
         kinds = ",".join(f"{kind.resource}.{kind.group}" if kind.group else kind.resource for kind in MEMBERS.values())
-        shown = '{range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}{"\\n"}{end}'
-        output = self._run(["get", kinds, "--all-namespaces", f"--selector={label}", f"--output=jsonpath={shown}"])
-        return [identity_of(*line.split("/")) for line in output.split()]
+        shown = '{range .items[*]}{.kind}{"\\t"}{.metadata.namespace}{"\\t"}{.metadata.name}{"\\n"}{end}'
+        output = self._run(["get", kinds, "--all-namespaces", f"--selector={selector}", f"--output=jsonpath={shown}"])
+        return [identity_of(*line.split("\t")) for line in output.splitlines()]
 
     def remove(self, named: Sequence[str]) -> None:
         """Deletes objects, of a CRD all objects of its kind with it, and waits until they are gone.
@@ -176,6 +180,23 @@ class Kubectl:
         """
         self._run(["delete", kind, "--all", "--all-namespaces", "--ignore-not-found", "--wait", f"--timeout={self._left():.0f}s"])
 
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        """Sets of large CRDs queue up: ten side by side got the largest past the API server's time for one write (34 s)."""
+        lock = cache_folder() / "locks" / f"definitions-{hashlib.sha256(self.kubeconfig.encode()).hexdigest()[:16]}"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with lock.open("w") as file:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > self.deadline:
+                        message = "kubectl apply: other sets of large CRDs were not done before the deadline"
+                        raise KubectlError(message) from None
+                    time.sleep(_POLL_SECONDS)
+            yield
+
     def _left(self) -> float:
         return max(self.deadline - time.monotonic(), 1.0)
 
@@ -191,6 +212,8 @@ class Kubectl:
                     capture_output=True,
                     check=False,
                     pass_fds=descriptors,
+                    # a user's preferences (kuberc) could ask before deleting, or take fields from others
+                    env={**os.environ, "KUBERC": "off"},
                     timeout=self._left() + GRACE_SECONDS,
                 )
             except subprocess.TimeoutExpired:
@@ -203,16 +226,6 @@ class Kubectl:
 
 def _list(bodies: Iterable[Mapping[str, Any]]) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(bodies)})
-
-
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Sets with large CRDs queue up: ten side by side got each of the largest past the API server's time for one write (34 s)."""
-    lock = cache_folder() / "locks" / "definitions"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

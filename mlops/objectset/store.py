@@ -23,7 +23,7 @@ def summary(body: Mapping[str, Any]) -> str:
     digest = f"sha256:{hashlib.sha256(_text(body)).hexdigest()}"
     if body["kind"] != DEFINITION:
         return digest
-    return f"{','.join(v['name'] for v in body['spec']['versions'] if v.get('served')) or 'none'} {digest}"
+    return f"{','.join(v['name'] for v in body['spec'].get('versions') or () if v.get('served')) or 'none'} {digest}"
 
 
 def summaries_in(variables: Mapping[str, object]) -> dict[str, str]:

@@ -54,8 +54,17 @@ class _KubernetesLoader(yaml.CSafeLoader):
                 seen.add(key.value)
 
 
+def _without_base_60(pattern: re.Pattern[str]) -> re.Pattern[str]:
+    """10:30 is 630 in YAML 1.1, and a text for Kubernetes."""
+    return re.compile(f"(?!.*:){pattern.pattern}", pattern.flags)
+
+
 _KubernetesLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}]
+    first: [
+        (tag, _without_base_60(pattern) if tag in {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"} else pattern)
+        for tag, pattern in resolvers
+        if tag not in {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}
+    ]
     for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
 

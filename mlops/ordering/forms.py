@@ -150,8 +150,7 @@ def _differences(value: object, form: Any, where: str, path: str) -> Iterator[Pr
         if not isinstance(value, list):
             yield _problem(value, "a list", where, path)
         else:
-            for place, inner in enumerate(value):
-                yield from _differences(inner, form[0], where, f"{path}[{place}]")
+            yield from _in_list(value, form[0], where, path)
     elif isinstance(form, tuple):
         if value not in form:
             yield _problem(value, f"one of {', '.join(form)}", where, path)
@@ -163,11 +162,18 @@ def _differences(value: object, form: Any, where: str, path: str) -> Iterator[Pr
         yield _problem(value, form, where, path)
 
 
+def _in_list(value: list[Any], form: Any, where: str, path: str) -> Iterator[Problem]:
+    for place, inner in enumerate(value):
+        if inner is not None or not isinstance(form, str):  # as good as absent for the API server's decoder
+            yield from _differences(inner, form, where, f"{path}[{place}]")
+
+
 def _in_mapping(value: Mapping[Any, object], form: Mapping[str, Any], where: str, path: str) -> Iterator[Problem]:
     before = f"{path}." if path else ""
     if "*" in form:
         for key, inner in value.items():
-            yield from _differences(inner, form["*"], where, f"{before}{key}")
+            if inner is not None:
+                yield from _differences(inner, form["*"], where, f"{before}{key}")
         return
     for key, expected in form.items():
         name = key.removesuffix("!")

@@ -132,6 +132,10 @@ webhooks:
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: guarded, namespace: test, labels: {guarded: "yes"}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: left-over, namespace: test}
 """
 
 
@@ -243,15 +247,25 @@ def live(cluster: Cluster) -> dict[str, Any]:
     }
 
 
+def left_over(cluster: Cluster) -> bool:
+    return bool(cluster.kubectl("get", "configmap", "left-over", "--namespace=test", "--ignore-not-found", "--output=name"))
+
+
 def closed_gate(cluster: Cluster) -> dict[str, Any]:
     """An object whose webhook never answers: nothing behind the Service speaks TLS, and nobody puts a CA there."""
     started = time.monotonic()
     cluster.manifest.write_text(MANIFEST.replace("RELEASE", "two") + GUARDED)
     operation = cluster.operate("gate", "up", "--yes", "--skip-preview", WEBHOOK_SECONDS="3")
     text = operation.output.read_text()
-    # the way on: the object is no longer wanted
+    written = left_over(cluster)
+    # the way on: the objects are no longer wanted
     cluster.up("mended", MANIFEST.replace("RELEASE", "two"))
-    return {"exit code": operation.exit_code, "seconds": time.monotonic() - started, "text": text}
+    return {
+        "left over": [written, left_over(cluster)],
+        "exit code": operation.exit_code,
+        "seconds": time.monotonic() - started,
+        "text": text,
+    }
 
 
 def play(cluster: Cluster) -> dict[str, Any]:

@@ -104,6 +104,11 @@ def play(cluster: Cluster) -> dict[str, Any]:
     result["preview"] = preview.output.read_text()
     cluster.up("other", other)
     result["other passive"] = passive(cluster)
+    cluster.kubectl("delete", "rolebinding", "bound")
+    resources = json.loads(cluster.engine.state_file.read_text())["checkpoint"]["latest"]["resources"]
+    (urn,) = [item["urn"] for item in resources if item["urn"].endswith("::test/ObjectSet")]
+    result["replaced"] = cluster.operate("replace", "up", "--yes", "--skip-preview", f"--replace={urn}").exit_code
+    result["passive again"] = passive(cluster)
     result["told"] = (cluster.engine.home / "logs" / "other.log").read_text()
     result["without pears"] = left(cluster)
     result["fields"] = cluster.get("crd", "apples.example.org")["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"][

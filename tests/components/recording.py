@@ -46,6 +46,8 @@ class Registration:
 class _Outputs(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         outputs = {**args.inputs, **_OUTPUTS.get(args.typ, {})}
+        if args.typ == "command:local:Command":
+            outputs["stdout"] = f"printed by {args.name}"
         if args.typ in {"tls:index/selfSignedCert:SelfSignedCert", "tls:index/locallySignedCert:LocallySignedCert"}:
             outputs |= {"certPem": f"CERTIFICATE {args.name}", "validityEndTime": "2036-01-01T00:00:00Z"}
         return f"{args.name}-id", outputs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -231,7 +232,13 @@ def test_the_last_step_knows_all_members_of_sets(registered: Registered) -> None
         "ServiceAccount/guard/user",
     ]
     assert step.inputs["environment"]["KEPT"] == "CustomResourceDefinition"
+    assert step.inputs["create"] == "prune"
     assert "delete" not in step.inputs
+    sets = json.loads(step.inputs["environment"]["SETS"])
+    assert sets == {
+        "a/ObjectSet": "printed by a/ObjectSet",
+        "b/CustomResourceDefinitions": "printed by b/CustomResourceDefinitions",
+    }
     assert {item.name for item in registered.of_type("kubernetes:")} <= registered.before("object-sets")
 
 

@@ -74,6 +74,10 @@ def test_a_gate_that_does_not_open_ends_the_run_and_says_why(result: dict[str, A
     assert "Traceback" not in gate["text"]
 
 
+def test_what_a_run_that_failed_has_written_goes_when_it_is_taken_back(result: dict[str, Any]) -> None:
+    assert result["gate"]["left over"] == [True, False]
+
+
 def test_destroy_leaves_the_claim_and_its_namespace_and_up_finds_them_again(result: dict[str, Any]) -> None:
     assert result["destroyed"] == 0
     assert result["left"] == ["namespace/test", "persistentvolumeclaim/data"]

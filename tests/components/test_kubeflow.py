@@ -90,7 +90,7 @@ def by_object(registered: Registered) -> dict[tuple[str, str], Registration]:
 
 
 def _is_set(item: Registration) -> bool:
-    return "OBJECT_SET" in item.inputs.get("environment", {})
+    return item.type == "command:local:Command" and item.inputs.get("create") == "apply"
 
 
 def key(ref: ObjectRef) -> tuple[str, str]:

@@ -57,7 +57,7 @@ def registered(*items: KubeObject, **options: Any) -> Registration:
 def test_the_inputs_hold_digests_and_no_bytes() -> None:
     found = registered(crd("a.example.org", size="integer"), crd("b.example.org"))
     variables = found.inputs["environment"]
-    assert sorted(variables) == [f"{CRD}/a.example.org", f"{CRD}/b.example.org", "DEADLINE_SECONDS", "OBJECT_SET"]
+    assert sorted(variables) == [f"{CRD}/a.example.org", f"{CRD}/b.example.org", "DEADLINE_SECONDS"]
     assert variables[f"{CRD}/a.example.org"].startswith("v1 sha256:")
     assert variables["DEADLINE_SECONDS"] == "7"
     assert "openAPIV3Schema" not in json.dumps(found.inputs)

@@ -76,6 +76,12 @@ def test_a_binding_of_another_role_is_made_anew_and_what_is_wanted_no_longer_goe
     assert result["other passive"] == {"role": "edit", "settings": ["new-settings"]}
 
 
+def test_a_set_that_is_replaced_is_written_again_and_stays(result: dict[str, Any]) -> None:
+    """The engine creates before it deletes."""
+    assert result["replaced"] == 0
+    assert result["passive again"] == result["other passive"]
+
+
 def test_destroy_removes_what_merely_lies_there(result: dict[str, Any]) -> None:
     assert result["no passive"] == {"role": "", "settings": []}
 

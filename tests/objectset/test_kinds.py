@@ -37,3 +37,10 @@ def test_a_binding_comes_after_the_account_and_the_role_that_it_names() -> None:
         "Role/n/z",
         "RoleBinding/n/a",
     ]
+
+
+def test_names_that_would_break_a_list_of_words_are_written_as_words() -> None:
+    named = identity_of("ClusterRole", "", "a=b c%d")
+    assert named == "ClusterRole/a%3Db%20c%25d"
+    assert reference(named)["metadata"] == {"name": "a=b c%d"}
+    assert identity_of("ClusterRole", "", "system:node-proxier") == "ClusterRole/system:node-proxier"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import io
 import json
 import os
@@ -18,7 +19,7 @@ import pytest
 
 from mlops.folders import cache_folder
 from mlops.objectset import Kubectl, KubectlError, Store
-from mlops.objectset.__main__ import apply, delete, label_of, main
+from mlops.objectset.__main__ import LABEL, apply, delete, main, prune
 from mlops.objectset.kubectl import LARGE_BYTES
 
 SECRET = "token: do-not-show"
@@ -69,6 +70,10 @@ def fake(tmp_path: Path) -> Fake:
     return Fake(tmp_path)
 
 
+def lock_of(kubeconfig: str) -> Path:
+    return cache_folder() / "locks" / f"definitions-{hashlib.sha256(kubeconfig.encode()).hexdigest()[:16]}"
+
+
 def crd(name: str) -> dict[str, Any]:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -80,13 +85,12 @@ def crd(name: str) -> dict[str, Any]:
 
 def test_a_set_is_applied_once_by_the_server_and_waited_for(fake: Fake) -> None:
     wanted = fake.store.keep([crd("a.example.org"), crd("b.example.org")])
-    apply(fake.kubectl(), fake.store, "group", wanted, again=False)
+    apply(fake.kubectl(), fake.store, "abc", wanted, again=False)
     applied, waited = fake.calls()
     assert applied["arguments"][:3] == ["apply", "--server-side", "--field-manager=onprem-mlops"]
     assert "--force-conflicts" not in applied["arguments"]
     items = json.loads(applied["stdin"])["items"]
-    key, _, value = label_of("group").partition("=")
-    assert [item["metadata"]["labels"] for item in items] == [{"app": "theirs", key: value}] * 2
+    assert [item["metadata"]["labels"] for item in items] == [{"app": "theirs", LABEL: "abc"}] * 2
     assert {**items[0], "metadata": None} == {**crd("a.example.org"), "metadata": None}
     assert waited["arguments"][0] == "wait"
     assert "Established" in waited["arguments"][1]
@@ -98,12 +102,12 @@ def test_sets_with_large_crds_are_applied_one_after_the_other(fake: Fake) -> Non
     large = crd("a.example.org")
     large["spec"]["description"] = "x" * LARGE_BYTES
     wanted = fake.store.keep([large])
-    lock = cache_folder() / "locks" / "definitions"
+    lock = lock_of(SECRET)
     lock.parent.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor() as pool:
         with lock.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            step = pool.submit(apply, fake.kubectl(), fake.store, "group", wanted, again=False)
+            step = pool.submit(apply, fake.kubectl(), fake.store, "abc", wanted, again=False)
             with pytest.raises(TimeoutError):
                 step.result(timeout=0.5)
             assert not fake.calls()
@@ -113,7 +117,7 @@ def test_sets_with_large_crds_are_applied_one_after_the_other(fake: Fake) -> Non
 
 def test_the_kubeconfig_is_in_no_argument_no_variable_and_no_file(fake: Fake) -> None:
     wanted = fake.store.keep([crd("a.example.org")])
-    apply(fake.kubectl(context="admin"), fake.store, "group", wanted, again=False)
+    apply(fake.kubectl(context="admin"), fake.store, "abc", wanted, again=False)
     for call in fake.calls():
         assert call["kubeconfig"] == SECRET * 2, "kubectl reads it more than once"
         assert SECRET not in json.dumps([call["arguments"], call["environment"], call["command line"]])
@@ -130,12 +134,12 @@ def role_binding(name: str, role: str) -> dict[str, Any]:
 
 def test_others_do_not_queue_up_and_without_a_crd_nothing_is_waited_for(fake: Fake) -> None:
     wanted = fake.store.keep([role_binding("b", "r"), {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "a"}}])
-    lock = cache_folder() / "locks" / "definitions"
+    lock = lock_of(SECRET)
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        apply(fake.kubectl(), fake.store, "group", wanted, again=False)
-        apply(fake.kubectl(), fake.store, "other", fake.store.keep([crd("small.example.org")]), again=False)
+        apply(fake.kubectl(), fake.store, "abc", wanted, again=False)
+        apply(fake.kubectl(), fake.store, "def", fake.store.keep([crd("small.example.org")]), again=False)
     applied, *others = fake.calls()
     assert [call["arguments"][0] for call in others] == ["apply", "wait"]
     assert [item["kind"] for item in json.loads(applied["stdin"])["items"]] == ["ServiceAccount", "RoleBinding"]
@@ -144,12 +148,62 @@ def test_others_do_not_queue_up_and_without_a_crd_nothing_is_waited_for(fake: Fa
 def test_a_binding_whose_role_changes_is_made_anew(fake: Fake) -> None:
     """No update may change it."""
     wanted = fake.store.keep([role_binding("same", "r"), role_binding("other", "new")])
-    live = [role_binding("same", "r"), role_binding("other", "old")]
+    live = [{**role_binding("same", "r"), "roleRef": {"kind": "Role", "name": "r"}}, role_binding("other", "old")]
+    for body in live:
+        body["metadata"]["labels"] = {LABEL: "abc"}
     fake.says("get", json.dumps({"kind": "List", "items": live}))
-    apply(fake.kubectl(), fake.store, "group", wanted, again=True)
+    apply(fake.kubectl(), fake.store, "abc", wanted, again=True)
     get, deleted, applied = fake.calls()
     assert [call["arguments"][0] for call in (get, deleted, applied)] == ["get", "delete", "apply"]
     assert [item["metadata"] for item in json.loads(deleted["stdin"])["items"]] == [{"name": "other", "namespace": "n"}]
+
+
+def test_a_binding_of_somebody_else_is_left_alone(fake: Fake) -> None:
+    wanted = fake.store.keep([role_binding("other", "new")])
+    fake.says("get", json.dumps(role_binding("other", "old")))
+    apply(fake.kubectl(), fake.store, "abc", wanted, again=True)
+    assert [call["arguments"][0] for call in fake.calls()] == ["get", "apply"]
+
+
+def test_a_create_looks_for_such_bindings_once_the_server_has_complained(fake: Fake) -> None:
+    """An earlier run that was cut short may have left some."""
+    wanted = fake.store.keep([role_binding("other", "new")])
+    live = role_binding("other", "old")
+    live["metadata"]["labels"] = {LABEL: "earlier"}
+    fake.says("get", json.dumps(live))
+    fake.fails("apply", 'The RoleBinding "other" is invalid: roleRef: cannot change roleRef')
+    with pytest.raises(KubectlError, match="cannot change roleRef"):
+        apply(fake.kubectl(), fake.store, "abc", wanted, again=False)
+    assert [call["arguments"][0] for call in fake.calls()] == ["apply", "get", "delete", "apply"]
+
+
+def test_an_immutable_configmap_is_made_anew_when_its_data_differ(fake: Fake) -> None:
+    def settings(value: str) -> dict[str, Any]:
+        metadata = {"name": "c", "namespace": "n", "labels": {LABEL: "abc"}}
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "immutable": True, "data": {"key": value}}
+
+    fake.says("get", json.dumps(settings("old")))
+    for value in ("old", "new"):
+        apply(fake.kubectl(), fake.store, "abc", fake.store.keep([settings(value)]), again=True)
+    assert [call["arguments"][0] for call in fake.calls()] == ["get", "apply", "get", "delete", "apply"]
+
+
+def test_preferences_of_the_user_do_not_reach_kubectl(fake: Fake) -> None:
+    """One of them makes kubectl ask before it deletes, and then delete nothing and end well."""
+    fake.kubectl().remove(["Role/n/a"])
+    assert [call["environment"]["KUBERC"] for call in fake.calls()] == ["off"]
+
+
+def test_waiting_in_the_queue_has_the_deadline_too(fake: Fake) -> None:
+    large = crd("a.example.org")
+    large["spec"]["description"] = "x" * LARGE_BYTES
+    wanted = fake.store.keep([large])
+    lock = lock_of(SECRET)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(KubectlError, match="other sets of large CRDs"):
+            apply(fake.kubectl(seconds=0), fake.store, "abc", wanted, again=False)
 
 
 def run(fake: Fake, monkeypatch: pytest.MonkeyPatch, act: str, **variables: str) -> int:
@@ -161,59 +215,78 @@ def run(fake: Fake, monkeypatch: pytest.MonkeyPatch, act: str, **variables: str)
     return main()
 
 
+def removed(fake: Fake) -> list[str]:
+    items = [item for call in fake.calls() if call["arguments"][0] == "delete" for item in json.loads(call["stdin"])["items"]]
+    return [f"{item['kind']} {item['metadata'].get('namespace', '')}/{item['metadata']['name']}" for item in items]
+
+
 GUARD = "ValidatingWebhookConfiguration"
 
 
 @pytest.mark.parametrize(
-    ("act", "noted", "removed"),
+    ("act", "noted", "gone"),
     [
         ("note", "", []),
-        ("note", f"{GUARD}/a ConfigMap/n/b {GUARD}/old ConfigMap/n/old", [(None, "old"), ("n", "old")]),
-        ("withdraw", f"{GUARD}/a {GUARD}/old", [(None, "a"), ("n", "b")]),
+        ("note", f"{GUARD}/a {GUARD}/b {GUARD}/old", [f"{GUARD} /old"]),
+        ("withdraw", f"{GUARD}/a {GUARD}/old", [f"{GUARD} /a", f"{GUARD} /b"]),
     ],
 )
 def test_what_is_noted_is_removed_when_it_is_named_no_longer_or_withdrawn(
-    fake: Fake,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    *,
-    act: str,
-    noted: str,
-    removed: list[tuple[str | None, str]],
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, act: str, noted: str, gone: list[str]
 ) -> None:
-    wanted = f"{GUARD}/a ConfigMap/n/b"
+    wanted = f"{GUARD}/a {GUARD}/b"
     assert run(fake, monkeypatch, act, OBJECTS=wanted, PULUMI_COMMAND_STDOUT=noted) == 0
-    assert capsys.readouterr().out.split() == (wanted.split() if act == "note" else [])
-    items = [item["metadata"] for call in fake.calls() for item in json.loads(call["stdin"])["items"]]
-    assert [(item.get("namespace"), item["name"]) for item in items] == removed
+    assert capsys.readouterr().out.split() == wanted.split()
+    assert removed(fake) == gone
 
 
-def test_of_kept_kinds_it_is_only_told(fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    old = "CustomResourceDefinition/old.example.org"
-    assert run(fake, monkeypatch, "note", OBJECTS="", KEPT="CustomResourceDefinition", PULUMI_COMMAND_STDOUT=old) == 0
-    assert f"kubectl delete {old} removes it" in capsys.readouterr().err
-    assert not fake.calls()
+def test_a_set_makes_up_its_label_once_and_prints_something_new_each_time(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLOPS_CACHE_DIR", str(fake.folder))
+    monkeypatch.setattr(Store, "default", lambda: fake.store)
+    ((named, line),) = fake.store.keep([role_binding("b", "r")]).items()
+    assert run(fake, monkeypatch, "apply", **{named: line}) == 0
+    first = capsys.readouterr().out.split()
+    assert run(fake, monkeypatch, "apply", **{named: line}, PULUMI_COMMAND_STDOUT="\n".join(first)) == 0
+    second = capsys.readouterr().out.split()
+    assert first[0] == second[0]
+    assert first[1] != second[1]
+    labels = {json.loads(call["stdin"])["items"][0]["metadata"].get("labels", {}).get(LABEL) for call in fake.calls()}
+    assert labels == {first[0], None}, "the question for live bindings has none"
+
+
+def test_of_the_sets_there_are_what_nobody_wants_goes_rights_last_and_kept_kinds_are_told(fake: Fake) -> None:
+    lines = ["CustomResourceDefinition\t\told.example.org", "ServiceAccount\tn\told", "RoleBinding\tn\told", "Role\tn\tmine"]
+    fake.says("get", "\n".join(lines))
+    (told,) = prune(fake.kubectl(), ["b", "a"], ["Role/n/mine"], ["CustomResourceDefinition"])
+    assert "kubectl delete CustomResourceDefinition/old.example.org removes it" in told
+    assert f"--selector={LABEL} in (a,b)" in fake.calls()[0]["arguments"]
+    assert removed(fake) == ["RoleBinding n/old", "ServiceAccount n/old"]
+
+
+def test_crds_go_before_the_rights_of_their_controllers(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.says("get", "ClusterRole\t\told\nCustomResourceDefinition\t\told.example.org")
+    sets = json.dumps({"b/ObjectSet": "abc\n123"})
+    assert run(fake, monkeypatch, "prune", SETS=sets, OBJECTS="", KEPT="") == 0
+    assert removed(fake) == ["CustomResourceDefinition /old.example.org", "ClusterRole /old"]
+    assert f"--selector={LABEL} in (abc)" in fake.calls()[0]["arguments"]
+    assert capsys.readouterr().err == ""
 
 
 def test_delete_asks_who_belongs_to_the_set(fake: Fake) -> None:
     """Not the names of the state: another set may hold them by now, and objects of its kinds would be gone."""
-    fake.says("get", "CustomResourceDefinition//mine.example.org\nRole/n/mine")
-    delete(fake.kubectl(), "group")
-    get, deleted = fake.calls()
-    assert f"--selector={label_of('group')}" in get["arguments"]
-    assert "--wait" in deleted["arguments"]
-    assert json.loads(deleted["stdin"])["items"] == [
-        {
-            "apiVersion": "apiextensions.k8s.io/v1",
-            "kind": "CustomResourceDefinition",
-            "metadata": {"name": "mine.example.org"},
-        },
-        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "mine", "namespace": "n"}},
-    ]
+    fake.says("get", "CustomResourceDefinition\t\tmine.example.org\nRole\tn\tmine\nClusterRole\t\twith space")
+    delete(fake.kubectl(), "abc")
+    assert f"--selector={LABEL}=abc" in fake.calls()[0]["arguments"]
+    assert "--wait" in fake.calls()[1]["arguments"]
+    assert removed(fake) == ["CustomResourceDefinition /mine.example.org", "Role n/mine", "ClusterRole /with space"]
 
 
 def test_delete_of_a_set_that_holds_nothing_deletes_nothing(fake: Fake) -> None:
-    delete(fake.kubectl(), "group")
+    delete(fake.kubectl(), "abc")
     assert [call["arguments"][0] for call in fake.calls()] == ["get"]
 
 
@@ -221,7 +294,7 @@ def test_a_refusal_is_told_in_the_servers_words(fake: Fake) -> None:
     fake.fails("apply", "Apply failed with 1 conflict")
     wanted = fake.store.keep([crd("a.example.org")])
     with pytest.raises(KubectlError, match="kubectl apply: Apply failed with 1 conflict"):
-        apply(fake.kubectl(), fake.store, "group", wanted, again=False)
+        apply(fake.kubectl(), fake.store, "abc", wanted, again=False)
 
 
 def test_the_deadline_ends_a_kubectl_that_hangs(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,7 +302,7 @@ def test_the_deadline_ends_a_kubectl_that_hangs(fake: Fake, monkeypatch: pytest.
     (fake.folder / "hang-apply").touch()
     wanted = fake.store.keep([crd("a.example.org")])
     with pytest.raises(KubectlError, match="no answer before the deadline"):
-        apply(fake.kubectl(seconds=1), fake.store, "group", wanted, again=False)
+        apply(fake.kubectl(seconds=1), fake.store, "abc", wanted, again=False)
 
 
 BOTH = ["CustomResourceDefinition/a.example.org", "CustomResourceDefinition/b.example.org"]
@@ -252,7 +325,6 @@ def test_without_its_bytes_nothing_is_applied(tmp_path: Path) -> None:
     environment = {
         **os.environ,
         "MLOPS_CACHE_DIR": str(tmp_path),
-        "OBJECT_SET": "group",
         "DEADLINE_SECONDS": "5",
         "CustomResourceDefinition/a.example.org": f"v1 sha256:{'0' * 64}",
     }

@@ -103,6 +103,17 @@ def test_a_value_in_another_form_is_told_with_its_path(text: str, path: str, fou
     assert allowed in problem.allowed
 
 
+def test_what_the_api_server_takes_is_taken() -> None:
+    text = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: good, namespace: n, annotations: {empty: }}\n"
+        "spec: {containers: [{name: c, args: [--at, 10:30, null], resources: {requests: {cpu: }}}]}"
+    )
+    namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: n}\n"
+    graph = build_graph(parse_documents(f"{namespace}---\n{text}", origin="t"))
+    pod = next(item for item in graph.objects if item.kind == "Pod")
+    assert pod.spec["containers"][0]["args"][1] == "10:30"
+
+
 def test_everything_that_is_wrong_comes_at_once() -> None:
     text = f"{CRD}spec: {{names: text}}\n---\n{SERVICE}{{selector: [a]}}\n---\n" + "---\n".join(
         [f"{SERVICE}{{}}\n".replace("bad", "b")] * 2
