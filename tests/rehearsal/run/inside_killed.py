@@ -59,8 +59,9 @@ def play(folder: Path) -> dict[str, Any]:
         unseen = inspection.unseen_pods()
         with cluster.audit_log.open(encoding="utf-8") as lines:
             audit = summarise(parse(lines), deployer=DEPLOYER)
-    # a request whose client was killed while it waited ends as 504
-    refused = [write for write in audit.refused if "context canceled" not in write.message]
+    # a request whose client was killed while it waited
+    gone = ("context canceled", "client disconnected")
+    refused = [write for write in audit.refused if not write.message.endswith(gone)]
     return {
         "pending": pending,
         "installed": installed,
