@@ -62,24 +62,45 @@ def object_set(
         lambda args: show_differences(args, cluster, store),
         pulumi.ResourceHookOptions(on_dry_run=True),
     )
+    shown = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[show])))
+    delete = None if keep else "delete"
+    return step(name, cluster, summaries, create="apply", delete=delete, deadline_seconds=deadline_seconds, opts=shown)
+
+
+def step(
+    name: str,
+    cluster: ClusterAccess,
+    variables: Mapping[str, pulumi.Input[str]],
+    *,
+    create: str | None = None,
+    delete: str | None = None,
+    deadline_seconds: int,
+    opts: pulumi.ResourceOptions,
+) -> local.Command:
+    """Registers a step of :mod:`mlops.objectset`.
+
+    Args:
+        name: resource name.
+        cluster: what the step works on; its kubeconfig goes by standard input, secret.
+        variables: what the acts read.
+        create: act on creation and on each update; None for none.
+        delete: act on deletion; None for none.
+        deadline_seconds: how long an act may take.
+        opts: the Kubernetes provider plays no part.
+    """
+    access = cluster.kubeconfig.apply(lambda text: json.dumps({"kubeconfig": text, "context": cluster.context}))
+    secret: pulumi.Output[str] = pulumi.Output.secret(access)
     command: local.Command = local.Command(
         name,
         interpreter=list(INTERPRETER),
-        create="apply",
-        delete=None if keep else "delete",
-        environment={**summaries, "DEADLINE_SECONDS": str(deadline_seconds)},
-        stdin=standard_input(cluster),
+        create=create,
+        delete=delete,
+        environment={**variables, "DEADLINE_SECONDS": str(deadline_seconds)},
+        stdin=secret,
         logging=local.Logging.STDERR,
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[show]))),
+        opts=opts,
     )
     return command
-
-
-def standard_input(cluster: ClusterAccess) -> pulumi.Output[str]:
-    """What each step of :mod:`mlops.objectset` reads: access to the cluster; secret."""
-    access = cluster.kubeconfig.apply(lambda text: json.dumps({"kubeconfig": text, "context": cluster.context}))
-    secret: pulumi.Output[str] = pulumi.Output.secret(access)
-    return secret
 
 
 async def show_differences(args: pulumi.ResourceHookArgs, cluster: ClusterAccess, store: Store) -> None:

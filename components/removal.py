@@ -14,7 +14,7 @@ import pulumi
 from pulumi_command import local
 
 from components.access import ClusterAccess
-from components.object_set import INTERPRETER, standard_input
+from components.object_set import step
 from mlops.objectset import identity_of
 from mlops.ordering import ObjectRef
 
@@ -31,15 +31,7 @@ def emptying(
         deadline_seconds: how long it may take.
         opts: let it depend on all that its objects need to go, so that it goes before.
     """
-    return local.Command(
-        name,
-        interpreter=list(INTERPRETER),
-        delete="empty",
-        environment={"KINDS": " ".join(kinds), "DEADLINE_SECONDS": str(deadline_seconds)},
-        stdin=standard_input(cluster),
-        logging=local.Logging.STDERR,
-        opts=opts,
-    )
+    return step(name, cluster, {"KINDS": " ".join(kinds)}, delete="empty", deadline_seconds=deadline_seconds, opts=opts)
 
 
 def withdrawal(
@@ -58,16 +50,8 @@ def withdrawal(
         deadline_seconds: how long it may take.
         opts: let it depend on the configurations and on the workloads behind them, so that it goes before.
     """
-    return local.Command(
-        name,
-        interpreter=list(INTERPRETER),
-        create="note",
-        delete="withdraw",
-        environment={"OBJECTS": _identities(configurations), "DEADLINE_SECONDS": str(deadline_seconds)},
-        stdin=standard_input(cluster),
-        logging=local.Logging.STDERR,
-        opts=opts,
-    )
+    objects = {"OBJECTS": _identities(configurations)}
+    return step(name, cluster, objects, create="note", delete="withdraw", deadline_seconds=deadline_seconds, opts=opts)
 
 
 def pruning(
@@ -95,20 +79,8 @@ def pruning(
         opts: let it depend on everything, so that it comes last.
     """
     printed = pulumi.Output.json_dumps(dict(sorted(sets.items())))
-    return local.Command(
-        name,
-        interpreter=list(INTERPRETER),
-        create="prune",
-        environment={
-            "SETS": printed,
-            "OBJECTS": _identities(members),
-            "KEPT": " ".join(kept),
-            "DEADLINE_SECONDS": str(deadline_seconds),
-        },
-        stdin=standard_input(cluster),
-        logging=local.Logging.STDERR,
-        opts=opts,
-    )
+    variables: dict[str, pulumi.Input[str]] = {"SETS": printed, "OBJECTS": _identities(members), "KEPT": " ".join(kept)}
+    return step(name, cluster, variables, create="prune", deadline_seconds=deadline_seconds, opts=opts)
 
 
 def _identities(objects: Iterable[ObjectRef]) -> str:

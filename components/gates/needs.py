@@ -36,10 +36,10 @@ class Needs:
 
 def needs_of(graph: Graph, item: KubeObject) -> Needs | None:
     """What an object needs; None when it can be written as it is."""
+    if not graph.has_gates(item.ref):
+        return None
     namespace = graph.namespace_before(item.ref)
     bundles, webhooks, pods = graph.bundles_before(item.ref), graph.gates_before(item.ref), graph.pod_gates_before(item.ref)
-    if not (namespace or bundles or webhooks or pods):
-        return None
     return Needs(
         at=item.ref,
         path=graph.kinds.rest_path(item),

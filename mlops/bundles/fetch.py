@@ -60,7 +60,7 @@ def fetch(
     Args:
         sources: what is needed.
         places: where to look.
-        cache: folder of the cache (:func:`mlops.bundles.places.cache_folder`).
+        cache: folder of the cache (:func:`mlops.folders.cache_folder`).
         report: called with one line for each source that was not in the cache.
         progress: told of the downloads that are under way, all in one line.
         limits: limits for archives.

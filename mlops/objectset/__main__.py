@@ -25,7 +25,7 @@ from typing import Any
 
 from mlops.errors import Problem, UserError
 from mlops.objectset.emptying import NotEmptyError, empty
-from mlops.objectset.kinds import DEFINITION, MEMBERS, position
+from mlops.objectset.kinds import DEFINITION, MEMBERS, kind_of, position
 from mlops.objectset.kubectl import Kubectl, KubectlError
 from mlops.objectset.store import Store, summaries_in
 
@@ -103,7 +103,7 @@ def prune(kubectl: Kubectl, labels: Iterable[str], objects: Collection[str], kep
         What to tell the user.
     """
     unwanted = [named for named in kubectl.labelled(f"{LABEL} in ({','.join(sorted(labels))})") if named not in objects]
-    stays = [named for named in unwanted if named.partition("/")[0] in kept]
+    stays = [named for named in unwanted if kind_of(named) in kept]
     _remove(kubectl, [named for named in unwanted if named not in stays])
     return [
         f"{named} is no longer wanted; it stays, with all that depends on it (kubectl delete {named} removes it)" for named in stays
@@ -112,7 +112,7 @@ def prune(kubectl: Kubectl, labels: Iterable[str], objects: Collection[str], kep
 
 def _remove(kubectl: Kubectl, named: Collection[str]) -> None:
     """CRDs first, whose objects may need a controller, and that its rights; the rest in the order of writing, turned round."""
-    definitions = [name for name in named if name.partition("/")[0] == DEFINITION]
+    definitions = [name for name in named if kind_of(name) == DEFINITION]
     kubectl.remove(definitions)
     kubectl.remove(sorted((name for name in named if name not in definitions), key=position, reverse=True))
 

@@ -70,9 +70,14 @@ def identity_of(kind: str, namespace: str, name: str) -> str:
     return f"{kind}/{namespace or 'default'}/{word}" if known.namespaced else f"{kind}/{word}"
 
 
+def kind_of(named: str) -> str:
+    """The kind that an identity begins with."""
+    return named.partition("/")[0]
+
+
 def position(named: str) -> tuple[int, str]:
     """Sorts identities of members into the order of :data:`MEMBERS`."""
-    return list(MEMBERS).index(named.partition("/")[0]), named
+    return list(MEMBERS).index(kind_of(named)), named
 
 
 def reference(named: str) -> dict[str, Any]:

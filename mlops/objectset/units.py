@@ -29,10 +29,6 @@ def units(graph: Graph, bundle_of: Mapping[ObjectRef, str]) -> tuple[Unit, ...]:
             return None
         if item.kind == DEFINITION:
             return f"{bundle_of[item.ref]}/CustomResourceDefinitions"
-        return f"{bundle_of[item.ref]}/{'GatedObjectSet' if _has_gates(graph, item.ref) else 'ObjectSet'}"
+        return f"{bundle_of[item.ref]}/{'GatedObjectSet' if graph.has_gates(item.ref) else 'ObjectSet'}"
 
     return contract(graph, label)
-
-
-def _has_gates(graph: Graph, ref: ObjectRef) -> bool:
-    return bool(graph.namespace_before(ref) or graph.gates_before(ref) or graph.bundles_before(ref))

@@ -142,6 +142,11 @@ class Graph:
         """The gate of the namespace that an object lies in, where a controller makes it; None where it is written."""
         return self._made.get(ref.namespace) if ref.namespace else None
 
+    def has_gates(self, ref: ObjectRef) -> bool:
+        """Whether anything has to be asked before an object is written."""
+        before = (self.namespace_before, self.bundles_before, self.gates_before, self.pod_gates_before)
+        return any(gates(ref) for gates in before)
+
     def gates_after(self, ref: ObjectRef) -> tuple[GateAfter, ...]:
         """Gates after which an object counts as there."""
         return tuple(g for g in self._gates_at.get(ref, ()) if not isinstance(g, WebhookAnswers | CaBundlePresent))
