@@ -10,7 +10,7 @@ BIN := .venv/bin
 VENV := .venv/.installed
 SOURCES := mlops components tests __main__.py
 
-.PHONY: help venv tools env check lint types unit test test-long rehearse bench lock clean
+.PHONY: help venv tools env check lint types unit test test-long test-faults rehearse bench lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1@\2/p' $(MAKEFILE_LIST) | column -t -s @
@@ -57,6 +57,10 @@ test: check ## everything: check, then the tests that run the real engine and th
 
 test-long: $(VENV) ## tests that `make test` has no time for
 	@eval "$$($(BIN)/mlops env)"; $(BIN)/python -m pytest -m long
+
+test-faults: $(VENV) ## the whole fault table of the hosts, with its results; FAULTS=NAME takes a third or cases
+	@$(BIN)/mlops tools
+	@eval "$$($(BIN)/mlops env)"; FAULTS="$${FAULTS:-all}" $(BIN)/python -m pytest -m faults
 
 rehearse: $(VENV) ## up, up again and destroy of SITE on a throw-away site
 	@$(BIN)/mlops rehearse $(SITE)

@@ -10,6 +10,7 @@ from components.certificates import CertManager, CertManagerArgs
 from components.cluster import Cluster, ExistingCluster, ExistingClusterArgs, MicroK8s, MicroK8sArgs
 from components.configuration import read_site
 from components.hosts import PreparedHosts, PreparedHostsArgs
+from components.hosts.preflight import Preflight, PreflightArgs
 from components.kubeflow import Kubeflow, KubeflowArgs
 from components.manifests import Manifests
 from components.outputs import LayerOutputs, export_outputs
@@ -26,12 +27,16 @@ def build_cluster(site: Site, trust: CaChain) -> Cluster:
     if site.hosts is None:
         raise ValueError("the settings refuse MicroK8s without hosts")
     proxy = proxy_access(site)
+    preflight = Preflight("hosts", PreflightArgs(site=site, proxy=proxy))
     hosts = PreparedHosts(
         "hosts",
         PreparedHostsArgs(
             hosts=site.hosts,
             trust_bundle=trust.bundle,
             proxy=proxy,
+            network=site.network,
+            offline=site.cluster.offline is not None,
+            after=dict.fromkeys(preflight.probes, preflight.passed),
         ),
     )
     return MicroK8s(
@@ -40,7 +45,11 @@ def build_cluster(site: Site, trust: CaChain) -> Cluster:
             hosts=site.hosts,
             settings=site.cluster,
             network=site.network,
+            registries=site.registries,
             proxy=proxy,
+            trust_bundle=trust.bundle,
+            machine_ids=preflight.machine_ids,
+            kernel_has_ip_tables=preflight.kernel_has_ip_tables,
             after=hosts.prepared,
         ),
     )

@@ -47,5 +47,5 @@ def read_site() -> Site:
 
 def _is_secret(path: str) -> bool:
     """Whether the engine keeps the section of a setting as a secret, told by the language host or by the environment."""
-    key = f"{NAMESPACE}:{path.split('.', 1)[0]}"
+    key = f"{NAMESPACE}:{path.partition('.')[0].partition('[')[0]}"  # e.g. of registries[0].password
     return is_config_secret(key) or key in get_config_secret_keys_env()

@@ -17,7 +17,8 @@ class ProxyAccess:
     """How hosts and containerd reach the outside.
 
     Attributes:
-        environment: variables, both spellings; empty without a proxy. Secret: the addresses may hold a password.
+        environment: HTTP_PROXY, HTTPS_PROXY and NO_PROXY in both spellings, as every consumer gets them; empty without a proxy.
+            Secret: the addresses may hold a password.
         secrets: values of a step that are masked in messages: the password as it is and as it stands in a URL; empty without one.
     """
 

@@ -59,7 +59,7 @@ def test_no_write_is_repeated() -> None:
     assert lines_with(r"\bErrorHookArgs|on_error=|error_hook\(", *DEPLOYS) == [
         "components/remote.py: def _error_hook(name: str, host: Host, access: HostAccess) -> pulumi.ErrorHook:",
         "components/remote.py: def tell(failure: pulumi.ErrorHookArgs) -> Literal[False]:",
-        "components/remote.py: hooks = None if undo else pulumi.ResourceHookBinding(on_error=[_error_hook(name, host, access)])",
+        "components/remote.py: hooks = pulumi.ResourceHookBinding(on_error=[_error_hook(name, host, access)])",
     ]
 
 

@@ -14,6 +14,7 @@ from typer.main import get_group
 COMMANDS = {
     "validate": "mlops.cli.settings",
     "schema": "mlops.cli.settings",
+    "doctor": "mlops.cli.doctor",
     "tools": "mlops.cli.tools",
     "env": "mlops.cli.tools",
     "fetch": "mlops.cli.bundles",

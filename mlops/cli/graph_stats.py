@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from mlops.bundles import images
+from mlops.bundles.requests import quantity, replicas, requests
 from mlops.cli.graph_text import summary
 from mlops.objectset.units import is_member
 from mlops.ordering import Graph, KubeObject
@@ -18,10 +19,6 @@ from mlops.ordering.view import workload
 
 _LINE = 100  # bytes that a member of a set leaves in the state: its name and a digest
 _COPIES = 3  # of any other object: inputs, outputs, and the provider's copy of the inputs
-_REPLICAS = {
-    "Job": "parallelism",
-    **dict.fromkeys(("Deployment", "ReplicaSet", "ReplicationController", "StatefulSet"), "replicas"),
-}
 
 
 @dataclass
@@ -75,39 +72,13 @@ def _count(figures: _Figures, item: KubeObject) -> None:
     figures.largest = max(figures.largest, size)
     figures.items.append(item)
     running = workload(item)
-    replicas = item.spec.get(_REPLICAS.get(item.kind, ""))
-    replicas = 1 if replicas is None else replicas
+    count = replicas(item)
     if running:
-        figures.cpu += replicas * _requests(running.pod, "cpu")
-        figures.memory += replicas * _requests(running.pod, "memory")
+        figures.cpu += count * requests(running.pod, "cpu")
+        figures.memory += count * requests(running.pod, "memory")
     claims: list[tuple[int, Any]] = [(1, item.body)] if (item.group, item.kind) == ("", "PersistentVolumeClaim") else []
     if (item.group, item.kind) == ("apps", "StatefulSet"):
-        claims += [(replicas, claim) for claim in item.spec.get("volumeClaimTemplates") or ()]
+        claims += [(count, claim) for claim in item.spec.get("volumeClaimTemplates") or ()]
     for times, claim in claims:
-        requests = ((claim.get("spec") or {}).get("resources") or {}).get("requests") or {}
-        figures.storage += times * quantity(requests.get("storage"))
-
-
-def _requests(pod: Any, resource: str) -> Decimal:
-    """What a pod asks for: its containers together, or its greediest init container when that is more."""
-
-    def asked(containers: Iterable[Any]) -> list[Decimal]:
-        return [quantity(((c.get("resources") or {}).get("requests") or {}).get(resource)) for c in containers]
-
-    together = sum(asked(pod.get("containers") or ()), Decimal(0))
-    return max([together, *asked(pod.get("initContainers") or ())])
-
-
-_UNITS = {unit: Decimal(1000) ** -power for power, unit in enumerate("mun", 1)}
-_UNITS |= {unit: Decimal(1000) ** power for power, unit in enumerate("kMGTPE", 1)}
-_UNITS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
-
-
-def quantity(value: object) -> Decimal:
-    """A Kubernetes quantity as a number; nothing is 0. What is none is refused before (:mod:`mlops.ordering.forms`).
-
-    Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
-    """
-    text = str(value or 0).strip()
-    unit = next((unit for unit in sorted(_UNITS, key=len, reverse=True) if text.endswith(unit)), "")
-    return Decimal(text.removesuffix(unit)) * _UNITS.get(unit, 1)
+        asked = ((claim.get("spec") or {}).get("resources") or {}).get("requests") or {}
+        figures.storage += times * quantity(asked.get("storage"))

@@ -38,6 +38,8 @@ def validate(
             errors.append(error)
             continue
         typer.echo(f"{path}: valid")
+        for remark in site.remarks():
+            typer.echo(f"  remark: {remark}")
         for missing in site.missing_secrets():
             typer.echo(f"  not set yet: {missing.path}\n    {missing.command}")
     if len(errors) == 1:

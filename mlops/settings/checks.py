@@ -7,8 +7,10 @@ from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
 from urllib.parse import urlsplit
 
-from mlops.settings.cluster import ExistingCluster, MicroK8sCluster
-from mlops.settings.hosts import Host
+from mlops.settings.cluster import Arguments, ExistingCluster, MicroK8sCluster, set_by_platform
+from mlops.settings.host_checks import HOST_CHECKS, NODES, addresses_of, nodes_of
+from mlops.settings.proxy import Proxy
+from mlops.settings.registries import Registry
 from mlops.settings.report import Finding, show
 from mlops.settings.section import UnusableError, usable
 from mlops.settings.site import CLUSTER_DOMAIN, Site
@@ -18,7 +20,6 @@ Check = Callable[[Site], Iterator[Finding]]
 
 # Calico hands out blocks of 64 addresses; a host of 110 pods (the kubelet's limit) takes two, and as much again while pods move.
 _PODS_PER_HOST = 256
-_NODES: KeyPath = ("hosts", "nodes")
 
 
 def run(site: Site, checks: tuple[Check, ...]) -> list[Finding]:
@@ -30,14 +31,6 @@ def run(site: Site, checks: tuple[Check, ...]) -> list[Finding]:
         except UnusableError:
             continue
     return findings
-
-
-def _nodes(site: Site) -> list[tuple[int, Host]]:
-    return list(enumerate(site.hosts.nodes)) if site.hosts is not None else []
-
-
-def _addresses(site: Site) -> list[tuple[int, Host]]:
-    return [(index, node) for index, node in _nodes(site) if usable(node.address)]
 
 
 def domain_of_its_own(site: Site) -> Iterator[Finding]:
@@ -59,72 +52,6 @@ def hosts_fit_cluster(site: Site) -> Iterator[Finding]:
         )
 
 
-def control_planes_are_odd(site: Site) -> Iterator[Finding]:
-    """The cluster's database needs a majority (dqlite, like any Raft)."""
-    nodes = _nodes(site)
-    roles = [node.roles for _, node in nodes if usable(node.roles)]
-    if not nodes or len(roles) < len(nodes):
-        return
-    count = sum("control-plane" in each for each in roles)
-    allowed = "1, 3, 5 or another odd number of hosts with the role control-plane"
-    if count == 0:
-        yield Finding(_NODES, "no host with the role control-plane", allowed, "add control-plane to the roles of 1 or 3 hosts")
-    elif count % 2 == 0:
-        yield Finding(
-            _NODES,
-            f"{count} hosts with the role control-plane",
-            allowed,
-            f"an even number survives no more failures than {count - 1}: take the role from one host or give it to one more",
-        )
-    if not any("worker" in each for each in roles):
-        yield Finding(
-            _NODES, "no host with the role worker", "at least one worker, which runs the platform", "a control plane may be one"
-        )
-
-
-def roles_make_sense(site: Site) -> Iterator[Finding]:
-    """Each role once, and storage only on a member of the cluster that runs pods."""
-    for index, node in _nodes(site):
-        if not usable(node.roles):
-            continue
-        path = (*_NODES, index, "roles")
-        if len(set(node.roles)) < len(node.roles):
-            yield Finding(path, ", ".join(node.roles), "each role once")
-        if set(node.roles) == {"storage"}:
-            yield Finding(path, "storage alone", "storage together with worker or control-plane", "add worker")
-
-
-def hosts_differ(site: Site) -> Iterator[Finding]:
-    """Two entries for one machine would be two nodes, of which one never appears."""
-    for key, field in (("name", "name"), ("address", "address"), ("hostKey", "host_key")):
-        first: dict[object, int] = {}
-        for index, node in _nodes(site):
-            value = getattr(node, field)
-            if not usable(value):
-                continue
-            if value in first:
-                other = (*_NODES, first[value], key)
-                mend = "clones keep the key of their template: `rm /etc/ssh/ssh_host_*; ssh-keygen -A`" if key == "hostKey" else ""
-                yield Finding(
-                    (*_NODES, index, key),
-                    f"{show(str(value))}, as in hosts.nodes[{other[2]}]",
-                    "a value of its own for each host",
-                    mend,
-                )
-            first.setdefault(value, index)
-
-
-def bastion_is_no_node(site: Site) -> Iterator[Finding]:
-    """A jump host that is a node would be reached through itself, and restarted under the connections."""
-    bastion = site.hosts.access.bastion if site.hosts else None
-    if bastion is None:
-        return
-    path = ("hosts", "access", "bastion", "address")
-    for index, node in _nodes(site):
-        if (usable(node.address) and str(node.address) == bastion.address) or (usable(node.name) and node.name == bastion.address):
-            yield Finding(path, f"{bastion.address}, which is hosts.nodes[{index}]", "a machine that is no node of the cluster")
-
-
 def hosts_in_subnet(site: Site) -> Iterator[Finding]:
     """Hosts and load balancer share one subnet, or nobody answers for the load balancer's addresses (MetalLB, layer 2)."""
     subnet = site.network.node_subnet
@@ -134,8 +61,8 @@ def hosts_in_subnet(site: Site) -> Iterator[Finding]:
                 ("network", "nodeSubnet"), "", "the network in which the hosts lie, e.g. 192.0.2.0/24", "add `nodeSubnet:`"
             )
         return
-    for index, node in _addresses(site):
-        path = (*_NODES, index, "address")
+    for index, node in addresses_of(site):
+        path = (*NODES, index, "address")
         if node.address not in subnet:
             yield Finding(path, str(node.address), f"an address inside network.nodeSubnet, {subnet}")
         elif _is_edge(node.address, subnet):
@@ -148,7 +75,7 @@ def cluster_networks(site: Site) -> Iterator[Finding]:
     if usable(network.service_cidr) and not 12 <= network.service_cidr.prefixlen <= 24:
         yield Finding(("network", "serviceCidr"), str(network.service_cidr), "a network from /12 to /24: at least 256 services")
     if usable(network.pod_cidr):
-        needed = _PODS_PER_HOST * max(1, len(_nodes(site)))
+        needed = _PODS_PER_HOST * max(1, len(nodes_of(site)))
         if network.pod_cidr.num_addresses < needed:
             yield Finding(
                 ("network", "podCidr"),
@@ -172,7 +99,7 @@ def networks_are_apart(site: Site) -> Iterator[Finding]:
                 where, f"{pair}, which overlap", "networks that share no address", "move the cluster's own network elsewhere"
             )
     inner = [(key, cidr) for key, cidr in given if key != "nodeSubnet"]
-    single: list[tuple[KeyPath, IPv4Address]] = [((*_NODES, index, "address"), node.address) for index, node in _addresses(site)]
+    single: list[tuple[KeyPath, IPv4Address]] = [((*NODES, index, "address"), node.address) for index, node in addresses_of(site)]
     if usable(network.dns_servers):
         single += [(("network", "dnsServers", index), server) for index, server in enumerate(network.dns_servers)]
     for key, cidr in inner:
@@ -191,7 +118,7 @@ def load_balancer_range(site: Site) -> Iterator[Finding]:
     if usable(network.gateway_address) and network.gateway_address not in balanced:
         where = ("network", "gatewayAddress")
         yield Finding(where, str(network.gateway_address), f"an address inside network.loadBalancerRange, {balanced}")
-    taken = [(f"the host {node.name}" if usable(node.name) else "a host", node.address) for _, node in _addresses(site)]
+    taken = [(f"the host {node.name}" if usable(node.name) else "a host", node.address) for _, node in addresses_of(site)]
     if usable(network.dns_servers):
         taken += [("a DNS server", server) for server in network.dns_servers]
     for what, address in taken:
@@ -246,6 +173,63 @@ def mirrors_differ(site: Site) -> Iterator[Finding]:
             yield Finding(("sources", "mirrors", index), show(url), "each mirror once")
 
 
+def arguments_are_free(site: Site) -> Iterator[Finding]:
+    """An argument set twice is set as one of the two."""
+    if not isinstance(site.cluster, MicroK8sCluster):
+        return
+    for field, info in Arguments.model_fields.items():
+        program, arguments = info.alias or field, getattr(site.cluster.arguments, field)
+        for name in arguments if usable(arguments) else ():
+            setting = set_by_platform(program, name)
+            if setting is not None:
+                mend = f"set {setting}, which it follows from" if setting else "take it out"
+                yield Finding(
+                    ("cluster", "arguments", program, name), name, "arguments that the platform does not set itself", mend
+                )
+
+
+def registries_make_sense(site: Site) -> Iterator[Finding]:
+    """Each registry and each of its mirrors once, and something to say of each."""
+    if site.registries and isinstance(site.cluster, ExistingCluster):
+        yield Finding(
+            ("registries",),
+            "registries beside an existing cluster",
+            "no registries: an existing cluster's machines are set up by others",
+            "take `onprem-mlops:registries` out",
+        )
+    first: dict[str, int] = {}
+    for index, registry in enumerate(site.registries):
+        path: KeyPath = ("registries", index)
+        if usable(registry.host):
+            if registry.host in first:
+                mend = f"bring its mirrors together in registries[{first[registry.host]}]"
+                yield Finding((*path, "host"), show(registry.host), "each registry once", mend)
+            first.setdefault(registry.host, index)
+        if not usable(registry.mirrors):
+            continue
+        if not registry.mirrors and registry.username is None:
+            yield Finding(path, "neither mirrors nor a login", "mirrors, username with password, or both", "take it out")
+        urls = [mirror.url for mirror in registry.mirrors]
+        for place, mirror in enumerate(registry.mirrors):
+            where = (*path, "mirrors", place)
+            if not usable(mirror.url):
+                continue
+            if mirror.url in (url for url in urls[:place] if usable(url)):
+                yield Finding((*where, "url"), show(mirror.url), "each mirror once")
+            if mirror.url.startswith("http://") and mirror.certificate_authority is not None:
+                yield Finding((*where, "url"), show(mirror.url), "an https:// URL: certificateAuthority stands beside it")
+
+
+def half_logins(site: Site) -> Iterator[Finding]:
+    """A password is nobody's without its user; a user without a password is told as a missing secret."""
+    places: list[tuple[KeyPath, Proxy | Registry]] = [(("registries", index), each) for index, each in enumerate(site.registries)]
+    if site.proxy is not None:
+        places.append((("proxy",), site.proxy))
+    for path, login in places:
+        if usable(login) and login.password is not None and login.username is None:
+            yield Finding((*path, "password"), "a password without a user", "username and password, or neither", "add `username:`")
+
+
 def kubeflow_is_whole(site: Site) -> Iterator[Finding]:
     """A part without what it needs would be installed and not work."""
     if site.kubeflow is None:
@@ -288,16 +272,16 @@ def _literal(host: str | None) -> IPv4Address | None:
 CHECKS: tuple[Check, ...] = (
     domain_of_its_own,
     hosts_fit_cluster,
-    control_planes_are_odd,
-    roles_make_sense,
-    hosts_differ,
-    bastion_is_no_node,
+    *HOST_CHECKS,
     hosts_in_subnet,
     cluster_networks,
     networks_are_apart,
     load_balancer_range,
     proxy_spares_the_site,
     mirrors_differ,
+    arguments_are_free,
+    registries_make_sense,
+    half_logins,
     kubeflow_is_whole,
     data_outlives_no_reset,
 )

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from urllib.parse import urlsplit
 
 from mlops.settings.checks import Check
-from mlops.settings.cluster import ExistingCluster
+from mlops.settings.cluster import ExistingCluster, MicroK8sCluster
 from mlops.settings.kubeconfig import server_of
 from mlops.settings.report import Finding
 from mlops.settings.secret import MASK, Secret
@@ -29,7 +29,10 @@ def credential_checks(now: datetime) -> tuple[Check, ...]:
     def authority(site: Site) -> Iterator[Finding]:
         return _authority(site, now)
 
-    return roots, authority, _authority_key, _ssh_keys, _kubeconfig
+    def servers(site: Site) -> Iterator[Finding]:
+        return _server_authorities(site, now)
+
+    return roots, authority, servers, _authority_key, _ssh_keys, _kubeconfig
 
 
 def _extra_roots(site: Site, now: datetime) -> Iterator[Finding]:
@@ -47,6 +50,24 @@ def _extra_roots(site: Site, now: datetime) -> Iterator[Finding]:
         if not certificates.is_root(root):
             found = f"{certificates.title(root)}, issued by {root.issuer.rfc4514_string()}"
             yield Finding(path, found, "a self-signed root: OpenSSL trusts no other", "take the certificate of that issuer's root")
+
+
+def _server_authorities(site: Site, now: datetime) -> Iterator[Finding]:
+    """What the certificates of the site's own servers are checked against."""
+    given: list[tuple[KeyPath, str | None]] = []
+    if isinstance(site.cluster, MicroK8sCluster) and usable(site.cluster.authentication) and site.cluster.authentication:
+        given.append((("cluster", "authentication", "certificateAuthority"), site.cluster.authentication.certificate_authority))
+    for index, registry in enumerate(site.registries) if usable(site.registries) else ():
+        for place, mirror in enumerate(registry.mirrors) if usable(registry.mirrors) else ():
+            given.append((("registries", index, "mirrors", place, "certificateAuthority"), mirror.certificate_authority))
+    for path, pem in given:
+        if not usable(pem) or pem is None:
+            continue
+        from mlops.settings import certificates  # noqa: PLC0415  (see above)
+
+        for certificate in certificates.load(pem)[1]:
+            for found, allowed in certificates.faults(certificate, now):
+                yield Finding(path, found, allowed)
 
 
 def _authority(site: Site, now: datetime) -> Iterator[Finding]:
@@ -94,11 +115,11 @@ def _ssh_keys(site: Site) -> Iterator[Finding]:
     if site.hosts is None:
         return
     access = site.hosts.access
-    keys: list[tuple[KeyPath, Secret]] = [(("hosts", "access", "key"), access.key)]
+    keys: list[tuple[KeyPath, Secret | None]] = [(("hosts", "access", "key"), access.key)]
     if usable(access.bastion) and access.bastion is not None:
-        keys += [(("hosts", "access", "bastion", "key"), access.bastion.key)] if access.bastion.key else []
+        keys.append((("hosts", "access", "bastion", "key"), access.bastion.key))
     for path, key in keys:
-        if not usable(key) or not key.given:
+        if not usable(key) or key is None or not key.given:
             continue
         from mlops.settings import certificates  # noqa: PLC0415  (see above)
 

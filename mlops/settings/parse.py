@@ -18,7 +18,7 @@ from mlops.settings.credentials import credential_checks
 from mlops.settings.report import Finding, Origin, SettingsError, problem_of, translate
 from mlops.settings.secret import Secret, SecretState, set_command
 from mlops.settings.section import UNUSABLE
-from mlops.settings.shape import secret_spots
+from mlops.settings.shape import holds_section_keys, secret_spots
 from mlops.settings.site import Site
 from mlops.settings.stackfile import KeyPath, Sealed, dotted, lookup, read_stack_file, site_name_of
 
@@ -96,8 +96,8 @@ def _draft(raw: dict[str, Any], findings: list[Finding]) -> Site | None:
     """The site with an unusable value in place of each wrong one, for the checks across settings."""
     for finding in findings:
         path: KeyPath = finding.path
-        # Only keys of a section can be left unusable: a wrong item spoils its list.
-        while path and not isinstance(lookup(raw, path[:-1]), dict):
+        # Only keys of a section can be left unusable: a wrong item spoils its list, a wrong entry its mapping.
+        while path and not holds_section_keys(Site, raw, path[:-1]):
             path = path[:-1]
         if not path:
             continue

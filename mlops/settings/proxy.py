@@ -9,7 +9,8 @@ from pydantic import Field
 
 from mlops.settings.secret import Secret, SecretState
 from mlops.settings.section import Section
-from mlops.settings.types import NoProxyEntry, ProxyUrl, Text
+from mlops.settings.types import Text
+from mlops.settings.urls import NoProxyEntry, ProxyUrl
 
 
 class Proxy(Section):

@@ -17,9 +17,11 @@ from mlops.settings.section import RefusedError, Section
 from mlops.settings.shape import Spot, keys_of, spot_at
 from mlops.settings.stackfile import NAMESPACE, KeyPath, Sealed, SettingsError, dotted, lookup
 
-__all__ = ["Finding", "Origin", "SettingsError", "problem_of", "show", "translate"]
+__all__ = ["Finding", "Origin", "SettingsError", "problem_of", "show", "suggestion", "translate"]
 
 _LONGEST = 60
+# what people write, and YAML 1.1 read, for the two
+_TRUTHS = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def translate(error: ErrorDetails, root: type[Section], values: Mapping[str, obj
         return Finding((*spot.path, "kind"), "", " or ".join(spot.kinds), "add `kind:`")
     if kind == "union_tag_invalid":
         found = lookup(values, (*spot.path, "kind"))
-        return Finding((*spot.path, "kind"), show(found), " or ".join(spot.kinds), _suggestion(str(found), list(spot.kinds)))
+        return Finding((*spot.path, "kind"), show(found), " or ".join(spot.kinds), suggestion(str(found), list(spot.kinds)))
     if kind == "missing":
         description = spot.description.rstrip(".")
         allowed = f"{description} ({spot.allowed})" if spot.hint else f"{description}: {spot.allowed}"
@@ -159,14 +161,22 @@ def _unknown_key(spot: Spot) -> Finding:
     # The value is not shown: it may well be a secret whose key is mistyped.
     key = str(spot.path[-1])
     known = keys_of(spot.owner) if spot.owner else []
-    mend = "write the keys out: the engine knows no YAML merge" if key == "<<" else _suggestion(key, known) or "take it out"
+    mend = "write the keys out: the engine knows no YAML merge" if key == "<<" else suggestion(key, known) or "take it out"
     return Finding(spot.path, f"the unknown key `{key}`", f"the keys {', '.join(known)}", mend, unknown_key=True)
 
 
-def _suggestion(word: str, known: list[str]) -> str:
+def suggestion(word: str, known: list[str]) -> str:
+    """The known word that is meant, as a question; empty when none is near."""
     by_letters = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in known}
     close = get_close_matches(re.sub(r"[^a-z0-9]", "", word.lower()), list(by_letters), n=1, cutoff=0.6)
     return f"did you mean `{by_letters[close[0]]}`?" if close else ""
+
+
+def _without_quotes(annotation: Any, value: str) -> str:
+    """The number or the truth that a text looks like, where one is wanted; else empty."""
+    if annotation is bool:
+        return _TRUTHS.get(value.lower(), "")
+    return str(int(value)) if annotation is int and re.fullmatch("[0-9]{1,9}", value) else ""
 
 
 def _type_advice(spot: Spot, value: object) -> str:
@@ -175,11 +185,11 @@ def _type_advice(spot: Spot, value: object) -> str:
     if spot.annotation is str and isinstance(value, int | float):
         # the one number with a point that people write is a channel without its risk: quotes alone would not mend it
         return "write a text of that form" if isinstance(value, float) else f"put it in quotes: '{str(value).lower()}'"
-    if spot.annotation is int and isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value):
-        return f"write it as a plain number, without quotes: {int(value)}"
+    if isinstance(value, str) and (plain := _without_quotes(spot.annotation, value)):
+        return f"write it without quotes: {plain}"
     allowed = spot.allowed
     if isinstance(value, str) and allowed.startswith("one of "):
-        return _suggestion(value, allowed.removeprefix("one of ").split(", "))
+        return suggestion(value, allowed.removeprefix("one of ").split(", "))
     if isinstance(value, str) and allowed.startswith("a list"):
         return "begin each item with `- `"
     return ""

@@ -11,7 +11,7 @@ from mlops.settings.stackfile import NAMESPACE
 
 def site_schema() -> dict[str, Any]:
     """The schema of ``Pulumi.<site>.yaml``: the product's sections below `config`, and what the engine keeps beside them."""
-    site = _without_titles(Site.model_json_schema(by_alias=True))
+    site = _tidied(Site.model_json_schema(by_alias=True))
     sections = {f"{NAMESPACE}:{key}": schema for key, schema in site["properties"].items()}
     text = {"type": "string", "description": "Written by the engine."}
     return {
@@ -44,14 +44,21 @@ def schema_text() -> str:
     return json.dumps(site_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _without_titles(schema: Any) -> Any:
-    """Titles made from class and field names say nothing that the keys do not; a default of null is said by leaving the key out."""
+def _tidied(schema: Any) -> Any:
+    """What pydantic says too much of or too little.
+
+    Titles made from class and field names say nothing that the keys do not; a default of null is said by leaving the key out.
+    """
     if isinstance(schema, list):
-        return [_without_titles(item) for item in schema]
+        return [_tidied(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
+    if "patternProperties" in schema:
+        # names that the user chooses: pydantic lets those pass that match no pattern
+        schema = {**schema, "additionalProperties": False}
+        schema.pop("propertyNames", None)
     return {
-        key: _without_titles(value)
+        key: _tidied(value)
         for key, value in schema.items()
         if not (key == "title" and isinstance(value, str)) and not (key == "default" and value is None)
     }

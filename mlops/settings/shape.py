@@ -15,6 +15,9 @@ from mlops.settings.secret import FromFile, Secret
 from mlops.settings.section import Hint, Section
 from mlops.settings.stackfile import KeyPath, lookup
 
+# pydantic's last part of a location that means a mapping's key, not its value
+_KEY = "[key]"
+
 
 @dataclass(frozen=True, slots=True)
 class Spot:
@@ -68,6 +71,11 @@ class Spot:
             text = "one of " + ", ".join(map(str, get_args(self.annotation)))
         elif origin is tuple:
             text = f"a list; each item: {_spot(self.path, get_args(self.annotation)[0]).allowed}"
+        elif origin is Mapping:
+            key, value = (_spot(self.path, each).allowed for each in get_args(self.annotation))
+            text = f"a mapping; each key: {key}; each value: {value}"
+        elif self.annotation is bool:
+            text = "true or false"
         elif self.annotation is int:
             text = _whole_number(self.metadata)
         else:
@@ -83,7 +91,8 @@ class Spot:
 def spot_at(root: type[Section], values: object, location: KeyPath) -> Spot:
     """What belongs at a location as pydantic reports it, the tags of discriminated unions among its parts."""
     spot = Spot((), root)
-    for part in location:
+    of_key = location[-1:] == (_KEY,)
+    for part in location[:-1] if of_key else location:
         tagged = [member for member in _members(spot.annotation) if kind_of(member) == part]
         section = _section(spot.annotation, lookup(values, spot.path))
         path = (*spot.path, part)
@@ -91,12 +100,20 @@ def spot_at(root: type[Section], values: object, location: KeyPath) -> Spot:
             spot = Spot(spot.path, tagged[0], spot.metadata, spot.description, spot.owner)
         elif get_origin(spot.annotation) is tuple and isinstance(part, int):
             spot = _spot(path, get_args(spot.annotation)[0], owner=spot.owner, description=spot.description)
+        elif get_origin(spot.annotation) is Mapping:
+            inner = get_args(spot.annotation)[0 if of_key and path == location[:-1] else 1]
+            spot = _spot(path, inner, owner=spot.owner, description=spot.description)
         elif section:
             field = fields_of(section).get(str(part))
             spot = _spot(path, field.annotation, field, owner=section) if field else Spot(path, None, owner=section)
         else:
             return Spot(path, None)
     return spot
+
+
+def holds_section_keys(root: type[Section], values: object, path: KeyPath) -> bool:
+    """Whether the raw value at a path is a mapping whose keys are those of a section, not names that the user chooses."""
+    return isinstance(lookup(values, path), dict) and get_origin(spot_at(root, values, path).annotation) is not Mapping
 
 
 def secret_spots(root: type[Section], values: object, path: KeyPath = ()) -> Iterator[tuple[Spot, bool]]:

@@ -17,6 +17,7 @@ from mlops.settings.kubeconfig import server_of
 from mlops.settings.kubeflow import Kubeflow
 from mlops.settings.network import Network
 from mlops.settings.proxy import Proxy
+from mlops.settings.registries import Registry
 from mlops.settings.secret import MASK, MissingSecret, Secret, SecretState
 from mlops.settings.section import RefusedError, Section
 from mlops.settings.sources import Sources
@@ -37,6 +38,9 @@ class Site(Section):
     cluster: Cluster = Field(description="The Kubernetes cluster: microk8s or existing.")
     network: Network = Field(description="Address plan.")
     proxy: Proxy | None = Field(default=None, description="Proxy towards the internet; left out when there is none.")
+    registries: tuple[Registry, ...] = Field(
+        default=(), description="Container registries with mirrors or a login; the public ones as they are when left out."
+    )
     trust: Trust = Field(description="Who signs the platform's certificates, and which other roots are trusted.")
     sources: Sources = Field(
         default_factory=Sources, description="Where upstream files come from; the public origin when left out."
@@ -69,6 +73,7 @@ class Site(Section):
             self.domain,
             f".{self.domain}",
             *(urlsplit(url).hostname or "" for url in self.sources.mirrors),
+            *(urlsplit(mirror.url).hostname or "" for registry in self.registries for mirror in registry.mirrors),
             *(self.proxy.no_proxy if self.proxy else ()),
         ]
         return tuple(dict.fromkeys(entries))
@@ -112,7 +117,18 @@ class Site(Section):
                 ) from None
         if self.hosts is None:  # a parsed site has hosts here; only one put together by hand has none
             raise KeyError(endpoint)
-        return f"https://{self.hosts.control_planes[0].address}:{KUBERNETES_PORT}"
+        return f"https://{self.hosts.first.address}:{KUBERNETES_PORT}"
+
+    def remarks(self) -> tuple[str, ...]:
+        """What is allowed and still worth a word, e.g. while a dead host is replaced."""
+        if self.hosts is None or len(self.hosts.control_planes) % 2:
+            return ()
+        lost = ", ".join(node.name for node in self.hosts.lost if node.is_control_plane)
+        count = len(self.hosts.control_planes)
+        advice = "give the role to one more host, or take it from one"
+        return (
+            f"hosts.nodes: {count} living control planes while {lost} is lost survive no more than {count - 1} would: {advice}",
+        )
 
     def secrets(self) -> Iterator[Secret]:
         """All secret settings, those that are not set included."""

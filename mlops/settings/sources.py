@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from mlops.settings.section import Section
-from mlops.settings.types import FilePath, Url
+from mlops.settings.types import FilePath
+from mlops.settings.urls import Url
 
 
 class Sources(Section):

@@ -208,7 +208,13 @@ def _scalar(node: yaml.Node) -> object:
 
 def dotted(path: KeyPath) -> str:
     """A path as the engine's ``--path`` writes it, e.g. ``hosts.nodes[0].address``."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+    def step(part: str | int) -> str:
+        if isinstance(part, int):
+            return f"[{part}]"
+        return f'["{part}"]' if "." in part else f".{part}"
+
+    return "".join(map(step, path)).removeprefix(".")
 
 
 def lookup(values: object, path: KeyPath) -> object:

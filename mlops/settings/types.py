@@ -8,25 +8,19 @@ import re
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, summarize_address_range
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import core_schema
 
+from mlops.settings.patterns import IPV4, LABEL, matching, text_schema
 from mlops.settings.section import Hint, RefusedError
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
 
-_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_FQDN = rf"{_LABEL}(\.{_LABEL})+"
-_IPV4 = r"[0-9]{1,3}(\.[0-9]{1,3}){3}"
-
-
-def _text(pattern: str, example: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "examples": [example]})
-
+_FQDN = rf"{LABEL}(\.{LABEL})+"
+_IPV6 = r"[0-9a-fA-F:]*:[0-9a-fA-F:.]*"
 
 # --- names ------------------------------------------------------------------------------------------------------------------
 
@@ -42,7 +36,7 @@ def _fqdn(value: str) -> str:
 
 
 def _label(value: str) -> str:
-    if not re.fullmatch(_LABEL, value):
+    if not re.fullmatch(LABEL, value):
         raise RefusedError
     return value
 
@@ -56,48 +50,69 @@ def _node_name(value: str) -> str:
 Fqdn = Annotated[
     str,
     AfterValidator(_fqdn),
-    _text(_FQDN, "mlops.example.org"),
+    text_schema(_FQDN, "mlops.example.org"),
     Hint("a fully qualified domain name in lower case, at least two labels, e.g. mlops.example.org"),
 ]
 SiteName = Annotated[
     str,
     AfterValidator(_label),
-    _text(_LABEL, "corporate"),
+    text_schema(LABEL, "corporate"),
     Hint("lower-case letters, digits and inner hyphens, at most 63 characters (RFC 1123 label)"),
 ]
 # MicroK8s registers a node under its host name in lower case, and refuses nothing: two spellings would be two nodes.
 NodeName = Annotated[
     str,
     AfterValidator(_node_name),
-    _text(_LABEL, "node1"),
+    text_schema(LABEL, "node1"),
     Hint("the host's own name: lower-case letters, digits and inner hyphens, at most 63 characters, not localhost"),
 ]
 
 
-def _matching(pattern: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
-            raise RefusedError
-        return value
-
-    return AfterValidator(check)
-
-
 _USER = r"[a-z_][a-z0-9_-]{0,31}"
-UserName = Annotated[str, _matching(_USER), _text(_USER, "ubuntu"), Hint("a Linux user name, e.g. ubuntu")]
+UserName = Annotated[str, matching(_USER), text_schema(_USER, "ubuntu"), Hint("a Linux user name, e.g. ubuntu")]
 _EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
-Email = Annotated[str, _matching(_EMAIL), _text(_EMAIL, "ops@example.org"), Hint("an e-mail address, e.g. ops@example.org")]
+Email = Annotated[str, matching(_EMAIL), text_schema(_EMAIL, "ops@example.org"), Hint("an e-mail address, e.g. ops@example.org")]
 _FREE = r"\S(.*\S)?"
 _SUBJECT = r"\S(.{0,62}\S)?"
 # RFC 5280, ub-organization-name
 Organization = Annotated[
-    str, _matching(_SUBJECT), _text(_SUBJECT, "Example Ltd"), Hint("one line of text, not empty, at most 64 characters")
+    str, matching(_SUBJECT), text_schema(_SUBJECT, "Example Ltd"), Hint("one line of text, not empty, at most 64 characters")
 ]
-Text = Annotated[str, _matching(_FREE), _text(_FREE, "Example Ltd"), Hint("one line of text, not empty, no space around it")]
+Text = Annotated[str, matching(_FREE), text_schema(_FREE, "Example Ltd"), Hint("one line of text, not empty, no space around it")]
 FilePath = Annotated[
-    str, _matching(_FREE), _text(_FREE, "/srv/mlops-bundle"), Hint("a path on the machine that deploys, e.g. /srv/mlops-bundle")
+    str,
+    matching(_FREE),
+    text_schema(_FREE, "/srv/mlops-bundle"),
+    Hint("a path on the machine that deploys, e.g. /srv/mlops-bundle"),
+]
+# The program runs in a folder of the engine's choosing: a path that depends on it would mean another place each time.
+_FOLDER = r"/(.*\S)?"
+Folder = Annotated[
+    str,
+    matching(_FOLDER),
+    text_schema(_FOLDER, "/srv/mlops-bundle"),
+    Hint("the full path of a folder on the machine that deploys, from / on, e.g. /srv/mlops-bundle"),
+]
+_KEY_FILE = r"~?/(.*\S)"
+KeyFile = Annotated[
+    str,
+    matching(_KEY_FILE),
+    text_schema(_KEY_FILE, "~/.ssh/id_ed25519"),
+    Hint("the full path of a file on the machine that deploys, from / or ~/ on, e.g. ~/.ssh/id_ed25519"),
 ]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
+_CHECK = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
+CheckName = Annotated[
+    str, matching(_CHECK), text_schema(_CHECK, "memory"), Hint("the name of a check as `mlops doctor` prints it, e.g. memory")
+]
+# /dev/sdb may be another disk after the next start.
+_DISK = r"/dev/disk/by-id/[^/\s]+"
+DiskPath = Annotated[
+    str,
+    matching(_DISK),
+    text_schema(_DISK, "/dev/disk/by-id/nvme-eui.0025385b71b0f3e1"),
+    Hint("a disk by its lasting name, /dev/disk/by-id/NAME", "`ls -l /dev/disk/by-id` on the host shows the names"),
+]
 Epoch = Annotated[int, Field(strict=True, ge=1, le=9999)]
 
 
@@ -128,7 +143,7 @@ _CHANNEL = r"1\.[0-9]{2}/(stable|candidate|beta|edge)"
 SnapChannel = Annotated[
     str,
     AfterValidator(_channel),
-    _text(_CHANNEL, "1.35/stable"),
+    text_schema(_CHANNEL, "1.35/stable"),
     Hint("TRACK/RISK of the microk8s snap, e.g. 1.35/stable"),
 ]
 
@@ -165,7 +180,12 @@ def _is_ipv6(value: str) -> bool:
     return True
 
 
-def _cidr(value: object) -> IPv4Network:
+def network(value: object) -> IPv4Network:
+    """Read an IPv4 network in CIDR notation.
+
+    Raises:
+        RefusedError: it is something else.
+    """
     if isinstance(value, IPv4Network):
         return value
     if not isinstance(value, str) or "/" not in value:
@@ -182,8 +202,15 @@ def _cidr(value: object) -> IPv4Network:
 
 
 def _reachable(value: str) -> str:
-    if re.fullmatch(_IPV4, value):
+    if re.fullmatch(IPV4, value):
         return str(address(value))
+    if value.startswith("[") and value.endswith("]"):
+        raise RefusedError(mend=f"write it without brackets: {value[1:-1]}")
+    if _is_ipv6(value):
+        found = IPv6Address(value)
+        if found.is_unspecified or found.is_loopback or found.is_multicast or found.is_link_local or found.ipv4_mapped:
+            raise RefusedError("an address that other machines can reach: not ::, loopback, link-local, multicast or IPv4-mapped")
+        return str(found)
     return _fqdn(value)
 
 
@@ -191,21 +218,21 @@ Address = Annotated[
     IPv4Address,
     BeforeValidator(address),
     PlainSerializer(str),
-    _text(_IPV4, "192.0.2.11"),
+    text_schema(IPV4, "192.0.2.11"),
     Hint("an IPv4 address, e.g. 192.0.2.11"),
 ]
 Cidr = Annotated[
     IPv4Network,
-    BeforeValidator(_cidr),
+    BeforeValidator(network),
     PlainSerializer(str),
-    _text(_IPV4 + "/[0-9]{1,2}", "192.0.2.0/24"),
+    text_schema(IPV4 + "/[0-9]{1,2}", "192.0.2.0/24"),
     Hint("an IPv4 network in CIDR notation, e.g. 192.0.2.0/24"),
 ]
 AddressOrName = Annotated[
     str,
     AfterValidator(_reachable),
-    _text(f"({_IPV4}|{_FQDN})", "bastion.example.org"),
-    Hint("an IPv4 address or a fully qualified domain name, e.g. bastion.example.org"),
+    text_schema(f"({IPV4}|{_IPV6}|{_FQDN})", "bastion.example.org"),
+    Hint("an IPv4 or IPv6 address or a fully qualified domain name, e.g. bastion.example.org"),
 ]
 
 
@@ -260,63 +287,8 @@ class AddressRange:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "string", "pattern": f"^{_IPV4} *- *{_IPV4}$", "examples": ["192.0.2.200-192.0.2.220"]}
+        return {"type": "string", "pattern": f"^{IPV4} *- *{IPV4}$", "examples": ["192.0.2.200-192.0.2.220"]}
 
-
-# --- URLs -------------------------------------------------------------------------------------------------------------------
-
-
-def _url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise RefusedError from None
-    if parts.username is not None or parts.password is not None:
-        raise RefusedError("a URL without credentials", "take user and password out of it")
-    if parts.scheme not in {"http", "https"} or not host or port == 0 or re.search(r"\s", value):
-        raise RefusedError
-    if parts.query or parts.fragment:
-        raise RefusedError("a URL without ? and #")
-    if not re.fullmatch(_IPV4, host) and not re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", host):
-        raise RefusedError
-    return value
-
-
-def _proxy_url(value: str) -> str:
-    if "@" in value:
-        raise RefusedError("a URL without credentials", "write the user as proxy.username; its password is a secret: {password}")
-    if urlsplit(_url(value)).path not in {"", "/"}:
-        raise RefusedError("scheme, host and port only")
-    return value.rstrip("/")
-
-
-def _no_proxy(value: str) -> str:
-    if value.startswith("*."):
-        raise RefusedError(mend=f"a leading dot stands for all names below: {value[1:]}")
-    if "/" in value and "://" not in value:
-        return str(_cidr(value))
-    if re.fullmatch(_IPV4, value):
-        return str(address(value))
-    if not re.fullmatch(rf"\.?{_LABEL}(\.{_LABEL})*", value):
-        raise RefusedError
-    return value
-
-
-_URL = r"https?://[^\s?#@]+"
-Url = Annotated[str, AfterValidator(_url), _text(_URL, "https://mirror.example.org/git"), Hint("an http:// or https:// URL")]
-ProxyUrl = Annotated[
-    str,
-    AfterValidator(_proxy_url),
-    _text(_URL, "http://proxy.example.org:3128"),
-    Hint("the proxy's URL, e.g. http://proxy.example.org:3128"),
-]
-NoProxyEntry = Annotated[
-    str,
-    AfterValidator(_no_proxy),
-    _text(r"[a-z0-9./-]+", ".example.org"),
-    Hint("one host name, .domain, IPv4 address or network, without scheme, port or wildcard"),
-]
 
 # --- keys and certificates --------------------------------------------------------------------------------------------------
 
@@ -358,7 +330,7 @@ _PEM = r"(.|\n)*-----BEGIN CERTIFICATE-----(.|\n)*-----END CERTIFICATE-----\s*"
 HostKey = Annotated[
     str,
     AfterValidator(_host_key),
-    _text(r"(\S+ )?ssh-ed25519 [A-Za-z0-9+/=]+( .*)?", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI..."),
+    text_schema(r"(\S+ )?ssh-ed25519 [A-Za-z0-9+/=]+( .*)?", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI..."),
     Hint("the host's ed25519 public key: ssh-ed25519 AAAA...", _KEYSCAN),
 ]
 CertificatePem = Annotated[

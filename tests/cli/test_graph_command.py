@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from mlops.bundles.requests import quantity
 from mlops.cli.graph import app
-from mlops.cli.graph_stats import quantity
 from mlops.cli.printable import printable
 from mlops.errors import UserError
 

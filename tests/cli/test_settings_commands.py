@@ -34,6 +34,18 @@ def test_good_sites(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
     assert "pulumi config set --secret --path 'onprem-mlops:hosts.access.key' -s corporate < key-file" in out
 
 
+def test_a_dead_control_plane_is_worth_a_remark(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (REPOSITORY / "Pulumi.corporate.yaml").read_text(encoding="utf-8")
+    before = "        roles: [control-plane, worker, storage]\n"
+    after = "        roles: [control-plane, worker]\n        lost: true\n"
+    (tmp_path / "Pulumi.corporate.yaml").write_text(text.replace(before, after, 1), encoding="utf-8")
+    code, out, err = call("validate", capsys=capsys, monkeypatch=monkeypatch, cwd=tmp_path)
+    assert (code, err) == (0, "")
+    assert "remark: hosts.nodes: 2 living control planes while corp1 is lost" in out
+
+
 def test_all_sites_from_a_directory_below(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     code, out, _ = call("validate", capsys=capsys, monkeypatch=monkeypatch, cwd=REPOSITORY / "docs")
     assert code == 0

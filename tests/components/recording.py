@@ -15,6 +15,8 @@ import pulumi
 from pulumi.runtime import mocks, rpc
 from pulumi.runtime.proto import resource_pb2
 
+from tests.hosts.doctor.samples import facts
+
 DESCRIPTION = json.dumps({"kubeconfig": "YXBpVmVyc2lvbjogdjE=", "agent": "a" * 64, "authority": "b" * 64})
 _OUTPUTS: Mapping[str, Mapping[str, str]] = {
     "tls:index/privateKey:PrivateKey": {"privateKeyPem": "KEY"},
@@ -46,6 +48,8 @@ class Registration:
 class _Outputs(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         outputs = {**args.inputs, **_OUTPUTS.get(args.typ, {})}
+        if args.name.endswith("-probe"):
+            outputs["stdout"] = json.dumps(facts("node1"))
         if args.typ == "command:local:Command":
             outputs["stdout"] = f"printed by {args.name}"
         if args.typ in {"tls:index/selfSignedCert:SelfSignedCert", "tls:index/locallySignedCert:LocallySignedCert"}:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import subprocess
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 import pytest
-import yaml
 
-from mlops.hosts import LAUNCHER, STEPS, compose, launch_configuration
+from mlops.hosts import LAUNCHER, LIBRARIES, REMOVALS, STEPS, compose, script_version
 
-LIBRARY = resources.files("mlops.hosts").joinpath("scripts", "lib.sh").read_text(encoding="utf-8")
+SCRIPTS = resources.files("mlops.hosts").joinpath("scripts")
+LIBRARY = SCRIPTS.joinpath("lib.sh").read_text(encoding="utf-8")
+CALL = '{ main "$@"; exit; } </dev/null'
 
 
 def bash(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -24,26 +28,52 @@ def library(text: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_every_step_parses_and_defines_both_actions(step: str) -> None:
+def test_every_step_parses_and_defines_its_action(step: str) -> None:
     script = compose(step, values={"HOST_NAME": "node1"})
     assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
-    assert "\napply() {" in script
-    assert "\nreset() {" in script
+    if step != "probe":  # which has a main of its own: it waits for no lock
+        assert ("\napply() {" in script, "\nreset() {" in script) == (step not in REMOVALS, step in REMOVALS)
+
+
+def test_every_script_is_part_of_a_step() -> None:
+    used = {"root", "lib", *STEPS, *(library for libraries in LIBRARIES.values() for library in libraries)}
+    assert {f"{name}.sh" for name in used} == {script.name for script in SCRIPTS.iterdir() if script.name.endswith(".sh")}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_no_function_of_a_step_is_defined_twice(step: str) -> None:
+    """A library that redefines another's function changes what that one does; only probe's own main is meant to."""
+    names = re.findall(r"^([a-z_]+)\(\) ", compose(step, values={}), re.MULTILINE)
+    twice = {name for name in names if names.count(name) > 1}
+    assert twice <= ({"main"} if step == "probe" else set())
+
+
+def test_the_version_of_a_step_changes_with_its_scripts_only() -> None:
+    assert script_version("describe") == script_version("describe") != script_version("join")
+    for step in ("describe", "prepare"):
+        assert f"SCRIPT_VERSION={script_version(step)}\n" in compose(step, values={"HOST_NAME": "n"})
+
+
+def describe(values: dict[str, str], **replacements: str) -> str:
+    """Step describe, whose own work is replaced."""
+    script = compose("describe", values=values)
+    start = script.rindex("\napply() {")
+    body = replacements.get("apply", ":")
+    return script[:start] + "\napply() {\n" + body + "\n}\n" + replacements.get("call", CALL) + "\n"
 
 
 def test_any_value_arrives_as_it_is() -> None:
     nasty = "a'b\"c $(touch /x) `id` \\ \n%s ü €"
-    script = compose("describe", values={"HOST_NAME": nasty}).replace('{ main "$@"; exit; } </dev/null', 'printf "%s" "$HOST_NAME"')
-    assert bash(script).stdout == nasty
+    assert bash(describe({"HOST_NAME": nasty}, call='printf "%s" "$HOST_NAME"')).stdout == nasty
 
 
 def test_a_script_cut_short_runs_nothing(tmp_path: Path) -> None:
-    script = compose("describe", values={"HOST_NAME": "n"}).replace("say 'nothing to undo'", f"touch {tmp_path}/ran")
-    assert bash(script, "reset").returncode == 0
+    script = describe({"HOST_NAME": "n"}, apply=f"touch {tmp_path}/ran")
+    assert bash(script, "apply").returncode == 0
     assert (tmp_path / "ran").exists()
     (tmp_path / "ran").unlink()
     for length in range(0, len(script) - 20, 997):
-        bash(script[:length], "reset")
+        bash(script[:length], "apply")
         assert not (tmp_path / "ran").exists()
 
 
@@ -89,76 +119,156 @@ def test_waiting_ends_at_its_deadline_and_says_for_what() -> None:
 
 def test_a_file_is_written_whole_and_only_when_it_differs(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "file"
-    first = library(
-        f"CHANGED=no; write_file {path} 0640 <<<hello; echo $CHANGED; CHANGED=no; write_file {path} 0640 <<<hello; echo $CHANGED"
-    )
-    assert first.stdout == "yes\nno\n"
+    write = f"CHANGED=no; replace_file {path} 0640 <<<hello; echo $CHANGED"
+    assert library(f"{write}; {write}").stdout == "yes\nno\n"
     assert path.read_text() == "hello\n"
     assert path.stat().st_mode & 0o777 == 0o640
     assert [entry.name for entry in path.parent.iterdir()] == ["file"], "no temporary file stays"
 
 
-def as_user(tmp_path: Path, sudo: str, step: str) -> subprocess.CompletedProcess[str]:
-    """Runs a composed script as user bob, whose sudo does what is given; ``step`` takes the place of the step's own work."""
-    for name, text in {"id": 'if [ "$1" = -u ]; then echo 1000; else echo bob; fi', "sudo": sudo}.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+def test_what_a_run_that_was_cut_has_left_of_a_file_is_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    (tmp_path / "file.onprem-mlops").write_text("half")
+    assert library(f"replace_file {path} 0600 <<<whole").returncode == 0
+    assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("file", "whole\n")]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Runs a step named test whose records are kept below a folder."""
+
+    folder: Path
+
+    def run(self, action: str, apply: str, reset: str = ":") -> subprocess.CompletedProcess[str]:
+        step = f"apply() {{ {apply}\n}}\nreset() {{ {reset}\n}}\nlock_host() {{ :; }}"
+        return library(f"RECORDS={self.folder}/deployed SCRIPT_VERSION=abc\n{step}\nmain {action}")
+
+    def record(self) -> list[str] | None:
+        file = self.folder / "deployed/test"
+        return file.read_text().splitlines() if file.exists() else None
+
+
+def test_a_step_that_ends_well_leaves_its_record_and_a_removal_takes_it_away(tmp_path: Path) -> None:
+    step = Recorded(tmp_path)
+    path = tmp_path / "file"
+    machine = Path("/etc/machine-id").read_text().strip() if Path("/etc/machine-id").exists() else None
+    if machine is None:
+        pytest.skip("this machine has no /etc/machine-id")
+    apply = f"write_file {path} 0600 <<<hello; printf x | write_file {path}2 0600; record snap microk8s 1.35/stable held"
+    assert step.run("apply", apply).returncode == 0
+    assert step.record() == [
+        f"file\t{path}\t{hashlib.sha256(path.read_bytes()).hexdigest()}",
+        f"file\t{path}2\t{hashlib.sha256(b'x').hexdigest()}",
+        "snap\tmicrok8s\t1.35/stable\theld",
+        f"machine\t{machine}",
+        "version\tabc",
+    ]
+    failed = step.run("apply", "record module other; fail a b c")
+    assert failed.returncode == 1
+    assert step.record() is not None
+    assert "other" not in str(step.record()), "a step that failed leaves the record of the one before"
+    assert step.run("apply", "record module mine").returncode == 0
+    assert step.record() == ["module\tmine", f"machine\t{machine}", "version\tabc"], "nothing of the run that failed"
+    assert step.run("reset", ":").returncode == 0
+    assert list((tmp_path / "deployed").iterdir()) == []
+
+
+def test_a_step_that_only_reads_leaves_no_record(tmp_path: Path) -> None:
+    assert Recorded(tmp_path).run("apply", "say hello").stdout == "hello\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+SUDO = """#!/bin/bash
+# stands in for sudo: wants the password from its standard input unless NOPASSWD, reads that one line only
+echo "sudo $*" >>"$TRACE"
+ask=yes input=no
+while true; do
+  case "$1" in -k) shift ;; -n) ask=no; shift ;; -S) input=yes; shift ;; -p) shift 2 ;; *) break ;; esac
+done
+if [ "$NOPASSWD" != yes ]; then
+  if [ "$ask" = no ] || [ "$input" = no ]; then echo 'sudo: a password is required' >&2; exit 1; fi
+  tries=0
+  until IFS= read -r line && [ "$line" = "$(cat "$TRACE.right")" ]; do
+    if [ "$tries" = 3 ] || [ -z "$line" ]; then echo 'sudo: incorrect password attempt' >&2; exit 1; fi
+    tries=$((tries + 1))
+    echo "sudo: try $tries" >>"$TRACE"
+  done
+fi
+exec "$@"
+"""
+PASSWORD = "s'e cret $x"
+
+
+def as_user(tmp_path: Path, step: str, *, right: str | None, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs a composed script as user bob; ``step`` takes the place of the step's own work.
+
+    ``right`` is the password that sudo wants, None when it wants none.
+    """
+    for name, text in {"id": '#!/bin/sh\nif [ "$1" = -u ]; then echo 1000; else echo bob; fi\n', "sudo": SUDO}.items():
+        (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    script = compose("describe", values={"HOST_NAME": "node1"}).replace('{ main "$@"; exit; } </dev/null', step)
+    (tmp_path / "trace.right").write_text(right or "")
+    environment = {
+        **os.environ,
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "NOPASSWD": "yes" if right is None else "no",
+        "TRACE": str(tmp_path / "trace"),
+    }
+    script = compose("describe", values={"HOST_NAME": "node1"}, sudo_password=given).replace(CALL, step)
     return subprocess.run(["sh", "-c", LAUNCHER], input=script, capture_output=True, text=True, check=False, env=environment)
 
 
-def test_a_user_without_sudo_is_told_what_to_do(tmp_path: Path) -> None:
-    done = as_user(tmp_path, "exit 1", "echo ran")
+@pytest.mark.parametrize(
+    ("right", "given", "parts"),
+    [
+        (
+            "x",
+            "",
+            ("user bob, who may not use sudo without a password", "bob ALL=(ALL) NOPASSWD: ALL", "hosts.access.sudoPassword"),
+        ),
+        ("x", "y", ("user bob, for whom sudo does not take hosts.access.sudoPassword", "incorrect password", "mend: set ")),
+    ],
+)
+def test_a_user_who_does_not_become_root_is_told_what_to_do(tmp_path: Path, right: str, given: str, parts: tuple[str, ...]) -> None:
+    done = as_user(tmp_path, "echo ran", right=right, given=given)
     assert done.returncode == 77
-    assert "found: user bob, who may not use sudo without a password" in done.stderr
-    assert "mend: in /etc/sudoers.d/bob on the host: bob ALL=(ALL) NOPASSWD: ALL" in done.stderr
+    for part in parts:
+        assert part in done.stderr
     assert "ran" not in done.stdout
+    assert (tmp_path / "trace").read_text().count("try") <= 1, "a wrong password is tried once"
 
 
-def test_the_head_hands_on_the_action_and_the_exit_code_and_reads_nothing_of_the_step(tmp_path: Path) -> None:
-    done = as_user(tmp_path, 'shift; exec "$@"', 'echo "ran $1"; exit 5')
-    assert (done.returncode, done.stdout, done.stderr) == (5, "ran apply\n", "")
+@pytest.mark.parametrize(
+    ("right", "given"), [(None, ""), (None, PASSWORD), (PASSWORD, PASSWORD)], ids=["sudo asks nothing", "in vain", "sudo asks"]
+)
+def test_the_head_hands_on_the_action_and_the_exit_code_and_reads_nothing_of_the_step(
+    tmp_path: Path, right: str | None, given: str
+) -> None:
+    step = 'echo "ran $1 ${SUDO_PASSWORD-unknown}"; env | grep -c cret || exit 5'
+    done = as_user(tmp_path, step, right=right, given=given)
+    assert (done.returncode, done.stdout, done.stderr) == (5, "ran apply unknown\n0\n", "")
+    assert "cret" not in (tmp_path / "trace").read_text(), "not in the arguments"
 
 
 def test_a_step_that_is_killed_does_not_end_without_a_word(tmp_path: Path) -> None:
-    done = as_user(tmp_path, 'shift; exec "$@"', "kill -9 $$\necho not reached")
+    done = as_user(tmp_path, "kill -9 $$\necho not reached", right=PASSWORD, given=PASSWORD)
     assert done.returncode == 137
     assert "step describe) was ended half way" in done.stderr
     assert "mend:" in done.stderr
     assert "not reached" not in done.stdout
 
 
-def test_the_launch_configuration_repeats_the_dns_settings_of_the_built_in_one() -> None:
-    text = launch_configuration(
-        pod_cidr="10.1.0.0/16",
-        service_cidr="10.99.0.0/24",
-        api_server_names=["node1", "192.0.2.1"],
-        dns_servers=["192.0.2.53", "192.0.2.54"],
-        cluster_token="t" * 32,
-    )
-    document = yaml.safe_load(text)
-    assert document["extraKubeletArgs"] == {"--cluster-domain": "cluster.local", "--cluster-dns": "10.99.0.10"}
-    assert document["extraKubeAPIServerArgs"]["--authorization-mode"] == "RBAC,Node"
-    assert document["extraSANs"] == ["10.99.0.1", "192.0.2.1", "node1"]
-    assert document["addons"] == [{"name": "dns", "args": ["192.0.2.53,192.0.2.54"]}, {"name": "hostpath-storage"}]
-    assert document["persistentClusterToken"] == "t" * 32
-
-
-def test_a_joining_node_starts_no_addons_and_knows_no_token() -> None:
-    document = yaml.safe_load(launch_configuration(pod_cidr="10.1.0.0/16", service_cidr="10.152.183.0/24", api_server_names=[]))
-    assert not {"addons", "persistentClusterToken"} & set(document)
-
-
 def test_our_block_in_a_file_of_others_comes_changes_and_goes(tmp_path: Path) -> None:
     path = tmp_path / "environment"
     path.write_text("PATH=/bin\n", encoding="utf-8")
-    first = library(
-        f"CHANGED=no; write_block {path} 0644 'A=1'; echo $CHANGED; CHANGED=no; write_block {path} 0644 'A=1'; echo $CHANGED"
-    )
-    assert first.stdout == "yes\nno\n"
+
+    def write(text: str) -> str:
+        command = f"RECORDS={tmp_path}/deployed; CHANGED=no; write_block {path} 0644 '{text}'; echo $CHANGED"
+        return library(command).stdout
+
+    assert [write("A=1"), write("A=1")] == ["yes\n", "no\n"]
     assert path.read_text() == "PATH=/bin\n# onprem-mlops: begin\nA=1\n# onprem-mlops: end\n"
-    library(f"write_block {path} 0644 'A=2'")
+    assert write("A=2") == "yes\n"
     assert "A=1" not in path.read_text()
-    library(f"write_block {path} 0644 ''")
+    assert [write(""), write("")] == ["yes\n", "no\n"]
     assert path.read_text() == "PATH=/bin\n"

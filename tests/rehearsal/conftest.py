@@ -14,11 +14,11 @@ from mlops.errors import UserError
 from mlops.folders import cache_folder
 from mlops.rehearsal.run.outside import TOOLS
 from mlops.rehearsal.site import preflight
-from mlops.rehearsal.site.image import base_image
+from mlops.rehearsal.site.image import base_images
 from mlops.tools import resolve
 
 ROOT = Path(__file__).parents[2]
-SITE_FILES = ("Pulumi.baremetal.yaml", "Pulumi.cloud.yaml")
+SITE_FILES = ("Pulumi.baremetal.yaml", "Pulumi.corporate.yaml", "Pulumi.cloud.yaml")
 PROGRAM = ("Pulumi.yaml", *SITE_FILES, "__main__.py", "components", "manifests", "mlops")
 KUBEFLOW = re.compile(r"^  onprem-mlops:kubeflow:\n(?:    .*\n)+", re.MULTILINE)
 
@@ -32,7 +32,7 @@ def ready() -> Path:
         pytest.skip(f"this machine cannot hold a throw-away site: {error}")
     resolve(TOOLS)
     fetch(read_lock(ROOT / "manifests" / "sources.lock.yaml").values(), Places.from_environment(checkout=ROOT), cache_folder())
-    base_image(print)
+    base_images(print)
     return cache_folder()
 
 

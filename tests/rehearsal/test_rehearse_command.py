@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.host.run import run_suites
 from tests.rehearsal.command import Rehearsal, table
 from tests.rehearsal.site.machine import alive, namespaces, snapshot
 
@@ -52,6 +53,11 @@ def by_hand(enter: str, *command: str) -> str:
     return done.stdout
 
 
+def host_suites(enter: str, host: str) -> str:
+    done = run_suites([enter, "ssh", host], host=host, steps=("prepare", "microk8s", "configure"))
+    return f"{done.stdout}{done.stderr}\nexit code {done.returncode}"
+
+
 @pytest.fixture(scope="module")
 def outcome(program: Path, rehearsal_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     logs = tmp_path_factory.mktemp("logs")
@@ -66,6 +72,7 @@ def outcome(program: Path, rehearsal_cache: Path, tmp_path_factory: pytest.TempP
             "outputs": by_hand(enter, "pulumi", "stack", "output", "--json", "-s", "cloud"),
             "preview": by_hand(enter, "pulumi", "preview", "--expect-no-changes", "--non-interactive", "-s", "cloud"),
             "machine": by_hand(enter, "ip", "-brief", "link"),
+            "suites": host_suites(enter, "cloud1"),
         }
         processes, inside = kept.inside()
         kept.press_ctrl_c()
@@ -133,6 +140,14 @@ def test_the_kept_site_is_reached_by_the_lines_that_it_shows(outcome: Outcome) -
     assert "unchanged" in outcome.by_hand["preview"]
     assert "site0" in outcome.by_hand["machine"]
     assert "nothing left by destroy" not in outcome.kept
+
+
+def test_the_first_host_passes_the_suites_for_nodes(outcome: Outcome) -> None:
+    text = outcome.by_hand["suites"]
+    assert text.endswith("\nexit code 0"), text
+    assert "ok 25 " in text
+    # what a site without a proxy has not
+    assert all("proxy" in line or "no unit" in line for line in text.splitlines() if "# skip" in line), text
 
 
 def test_ctrl_c_ends_the_kept_site_and_its_exit_code_is_the_verdicts(outcome: Outcome) -> None:

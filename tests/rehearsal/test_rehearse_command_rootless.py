@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops.rehearsal.site.image import base_image
+from mlops.rehearsal.site.image import base_images
 from tests.rehearsal.site.ordinary_user import as_user, give_image, home_directory
 
 pytestmark = [
@@ -33,7 +33,7 @@ def test_an_ordinary_user_with_subordinate_ids_rehearses(ready: Path, program: P
     checkout = shutil.copytree(program, home / "checkout", symlinks=True)
     # pytest's own folders are closed to others, and Python passes over what it cannot read: it would take another checkout
     checkout.chmod(0o755)
-    give_image(home, base_image(print))
+    give_image(home, base_images(print))
     shared = [(ready / name).resolve() for name in ("tools", "sources") if (ready / name).exists()]
     for folder in shared:
         (home / "cache" / folder.name).symlink_to(folder)

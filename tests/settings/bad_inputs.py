@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from tests.settings.site_examples import INTERMEDIATE, KEYS, ROOT, sign
+from mlops.settings import Secret, SecretState
+from tests.settings.bad_cluster_inputs import BAD_CLUSTERS, MIRRORED
+from tests.settings.bad_host_inputs import BAD_HOSTS
+from tests.settings.site_examples import EXISTING, INTERMEDIATE, ROOT, good, sign
 
-EXISTING: dict[str, object] = {"hosts": ..., "cluster": {"kind": "existing"}}
+KEY = Secret(SecretState.SEALED)
 CORPORATE: dict[str, object] = {
     "trust.authority": {"kind": "corporate", "certificate": INTERMEDIATE.pem, "chain": ROOT.pem},
 }
 PROXY: dict[str, object] = {"proxy": {"http": "http://proxy.test.example:3128"}}
+FURTHER: dict[str, object] = {
+    "hosts.access.keyFile": "~/.ssh/id_ed25519",
+    "hosts.preflight": {"skip": [{"check": "memory", "reason": "small"}, {"check": "memory", "reason": "small", "host": "n0"}]},
+    "hosts.nodes.0": {
+        **good()["hosts"]["nodes"][0],
+        "sshAddress": "2001:db8::11",
+        "osFamily": "suse",
+        "labels": {"example.org/rack": "a1", "topology.kubernetes.io/zone": "z", "empty": ""},
+        "taints": [{"key": "gpu", "value": "true", "effect": "NoSchedule"}, {"key": "gpu", "effect": "NoExecute"}],
+        "dataDisks": ["/dev/disk/by-id/nvme-eui.0025385b71b0f3e1"],
+        "epoch": 2,
+    },
+    "cluster.arguments": {"kubelet": {"--max-pods": "250"}},
+    "cluster.offline": {"snaps": "/srv/snaps"},
+    "registries": [{**MIRRORED, "username": "u"}],
+}
+"""Settings that few sites need, all of them good."""
 
 BAD: dict[str, tuple[dict[str, object], str, tuple[str, ...]]] = {
+    **BAD_HOSTS,
+    **BAD_CLUSTERS,
     # sections and keys
     "unknown section": ({"observatory": {}}, "observatory", ("unknown key `observatory`", "name, domain, hosts", "take it out")),
     "section mistyped": ({"netwrok": {}}, "netwrok", ("unknown key", "did you mean `network`?")),
@@ -33,134 +55,6 @@ BAD: dict[str, tuple[dict[str, object], str, tuple[str, ...]]] = {
     "domain is a URL": ({"domain": "https://mlops.example"}, "domain", ("https://mlops.example", "fully qualified")),
     "domain is an address": ({"domain": "10.0.0.1"}, "domain", ('"10.0.0.1"', "fully qualified")),
     "domain of the cluster": ({"domain": "mlops.cluster.local"}, "domain", ("a domain outside cluster.local",)),
-    # hosts
-    "no hosts for MicroK8s": ({"hosts": ...}, "hosts", ("nothing", "the hosts that become the MicroK8s cluster")),
-    "empty list of hosts": ({"hosts.nodes": []}, "hosts.nodes", ("an empty list", "at least one item")),
-    "hosts as a mapping": ({"hosts.nodes": {"n1": {}}}, "hosts.nodes", ("a mapping with the keys n1", "a list; each item")),
-    "host is text": (
-        {"hosts.nodes.1": "172.16.20.12"},
-        "hosts.nodes[1]",
-        ('"172.16.20.12"', "a mapping with the keys name, address"),
-    ),
-    "user left out": ({"hosts.access": {}}, "hosts.access.user", ("nothing", "a Linux user name", "add `user:`")),
-    "user with a space": ({"hosts.access.user": "the deployer"}, "hosts.access.user", ('"the deployer"', "a Linux user name")),
-    "port is text": (
-        {"hosts.access.port": "22"},
-        "hosts.access.port",
-        ('"22"', "a whole number, at least 1, at most 65535", "quotes: 22"),
-    ),
-    "port too large": ({"hosts.access.port": 70000}, "hosts.access.port", ("70000", "at most 65535")),
-    "port of a host": ({"hosts.nodes.0.port": 0}, "hosts.nodes[0].port", ("0", "at least 1, at most 65535")),
-    "onDestroy": ({"hosts.onDestroy": "wipe"}, "hosts.onDestroy", ('"wipe"', "one of keep, reset")),
-    "host named localhost": ({"hosts.nodes.0.name": "localhost"}, "hosts.nodes[0].name", ("not localhost", "hostnamectl")),
-    "host name in upper case": ({"hosts.nodes.0.name": "N0"}, "hosts.nodes[0].name", ('"N0"', "lower-case letters")),
-    "host name with a dot": ({"hosts.nodes.0.name": "n0.example"}, "hosts.nodes[0].name", ("n0.example", "the host's own name")),
-    "address is a name": ({"hosts.nodes.0.address": "n0"}, "hosts.nodes[0].address", ('"n0"', "an IPv4 address")),
-    "address is IPv6": ({"hosts.nodes.0.address": "fd00::1"}, "hosts.nodes[0].address", ("fd00::1", "networks are IPv4 only")),
-    "address is a number": ({"hosts.nodes.0.address": 10.1}, "hosts.nodes[0].address", ("10.1", "an IPv4 address")),
-    "address is loopback": ({"hosts.nodes.0.address": "127.0.0.1"}, "hosts.nodes[0].address", ("not 0.0.0.0, loopback",)),
-    "host key left out": (
-        {"hosts.nodes.0.hostKey": ...},
-        "hosts.nodes[0].hostKey",
-        ("nothing", "ed25519 public", "ssh-keyscan -t ed25519 172.16.20.10"),
-    ),
-    "host key left out, other port": (
-        {"hosts.nodes.1.hostKey": ..., "hosts.nodes.1.port": 2222},
-        "hosts.nodes[1].hostKey",
-        ("ssh-keyscan -t ed25519 -p 2222 172.16.20.11",),
-    ),
-    "host key is RSA": (
-        {"hosts.nodes.0.hostKey": "ssh-rsa AAAAB3NzaC1yc2E="},
-        "hosts.nodes[0].hostKey",
-        ("ssh-rsa", "ssh-ed25519 AAAA...", "ssh-keyscan -t ed25519 172.16.20.10"),
-    ),
-    "host key is cut": ({"hosts.nodes.0.hostKey": KEYS[0][:-8]}, "hosts.nodes[0].hostKey", ("cut or mistyped", "ssh-keyscan")),
-    "host key is not base64": ({"hosts.nodes.0.hostKey": "ssh-ed25519 AAA!"}, "hosts.nodes[0].hostKey", ("cut or mistyped",)),
-    "host key of another type inside": (
-        {"hosts.nodes.0.hostKey": "ssh-ed25519 " + "A" * 68},
-        "hosts.nodes[0].hostKey",
-        ("cut or mistyped",),
-    ),
-    "role unknown": (
-        {"hosts.nodes.0.roles.1": "workr"},
-        "hosts.nodes[0].roles[1]",
-        ('"workr"', "one of control-plane", "`worker`?"),
-    ),
-    "roles empty": ({"hosts.nodes.0.roles": []}, "hosts.nodes[0].roles", ("an empty list", "at least one item")),
-    "role as text": (
-        {"hosts.nodes.0.roles": "worker"},
-        "hosts.nodes[0].roles",
-        ('"worker"', "a list", "begin each item with `- `"),
-    ),
-    "role twice": ({"hosts.nodes.0.roles": ["control-plane", "worker", "worker"]}, "hosts.nodes[0].roles", ("each role once",)),
-    "storage alone": (
-        {"hosts.nodes.3": {"name": "n3", "address": "172.16.20.13", "hostKey": KEYS[3], "roles": ["storage"]}},
-        "hosts.nodes[3].roles",
-        ("storage alone", "together with worker or control-plane"),
-    ),
-    "OS family unknown": (
-        {"hosts.nodes.0.osFamily": "ubuntu"},
-        "hosts.nodes[0].osFamily",
-        ('"ubuntu"', "auto, debian"),
-    ),
-    "no control plane": (
-        {f"hosts.nodes.{i}.roles": ["worker"] for i in range(3)},
-        "hosts.nodes",
-        ("no host with the role control-plane", "1, 3, 5"),
-    ),
-    "two control planes": (
-        {"hosts.nodes.2.roles": ["worker"]},
-        "hosts.nodes",
-        ("2 hosts with the role", "no more failures than 1"),
-    ),
-    "no worker": (
-        {f"hosts.nodes.{i}.roles": ["control-plane"] for i in range(3)},
-        "hosts.nodes",
-        ("no host with the role worker",),
-    ),
-    "same name twice": ({"hosts.nodes.2.name": "n0"}, "hosts.nodes[2].name", ('"n0", as in hosts.nodes[0]', "of its own")),
-    "same address twice": ({"hosts.nodes.2.address": "172.16.20.11"}, "hosts.nodes[2].address", ("as in hosts.nodes[1]",)),
-    "same host key twice": (
-        {"hosts.nodes.2.hostKey": KEYS[0] + " c"},
-        "hosts.nodes[2].hostKey",
-        ("as in hosts.nodes[0]", "ssh-keygen -A"),
-    ),
-    "bastion without a key": (
-        {"hosts.access.bastion": {"address": "bastion.test.example", "user": "jump", "port": 2200}},
-        "hosts.access.bastion.hostKey",
-        ("ssh-keyscan -t ed25519 -p 2200 bastion.test.example",),
-    ),
-    "bastion is a node": (
-        {"hosts.access.bastion": {"address": "172.16.20.11", "user": "jump", "hostKey": KEYS[3]}},
-        "hosts.access.bastion.address",
-        ("172.16.20.11, which is hosts.nodes[1]", "no node of the cluster"),
-    ),
-    # cluster
-    "cluster of unknown kind": (
-        {"cluster.kind": "micro-k8s"},
-        "cluster.kind",
-        ('"micro-k8s"', "microk8s or existing", "`microk8s`?"),
-    ),
-    "cluster without a kind": ({"cluster.kind": ...}, "cluster.kind", ("nothing", "microk8s or existing", "add `kind:`")),
-    "channel left out": ({"cluster.channel": ...}, "cluster.channel", ("nothing", "Snap channel", "add `channel:`")),
-    "channel is a number": (
-        {"cluster.channel": 1.35},
-        "cluster.channel",
-        ("1.35", "TRACK/RISK", "write a text of that form"),
-    ),
-    "channel without risk": ({"cluster.channel": "1.35"}, "cluster.channel", ("name the risk as well: 1.35/stable",)),
-    "channel that moves": ({"cluster.channel": "latest/stable"}, "cluster.channel", ("one Kubernetes minor version",)),
-    "channel of an old Kubernetes": ({"cluster.channel": "1.20/stable"}, "cluster.channel", ("1.20/stable", "1.33, 1.34, 1.35")),
-    "channel of no Kubernetes yet": ({"cluster.channel": "1.99/stable"}, "cluster.channel", ("1.99/stable", "1.33, 1.34, 1.35")),
-    "organization too long": (
-        {"trust.authority.organization": "x" * 65},
-        "trust.authority.organization",
-        ("at most 64 characters",),
-    ),
-    "epoch beyond sense": ({"trust.authority.epoch": 999999999999}, "trust.authority.epoch", ("999999999999", "at most 9999")),
-    "channel strict": ({"cluster.channel": "1.35-strict/stable"}, "cluster.channel", ("a classic channel", "write 1.35/stable")),
-    "channel of unknown risk": ({"cluster.channel": "1.35/stabel"}, "cluster.channel", ("1.35/stabel", "TRACK/RISK")),
-    "existing cluster with hosts": ({"cluster": {"kind": "existing"}}, "hosts", ("hosts beside an existing cluster", "no hosts")),
     # network
     "pod network with host bits": ({"network.podCidr": "10.1.2.3/16"}, "network.podCidr", ("first address", "write 10.1.0.0/16")),
     "pod network without length": ({"network.podCidr": "10.1.0.0"}, "network.podCidr", ('"10.1.0.0"', "CIDR notation")),
@@ -259,6 +153,11 @@ BAD: dict[str, tuple[dict[str, object], str, tuple[str, ...]]] = {
     "noProxy with commas": ({**PROXY, "proxy.noProxy": ["a.example,b.example"]}, "proxy.noProxy[0]", ("one host name",)),
     "noProxy with a wrong network": ({**PROXY, "proxy.noProxy": ["10.0.0.1/8"]}, "proxy.noProxy[0]", ("write 10.0.0.0/8",)),
     "noProxy with everything": ({**PROXY, "proxy.noProxy": ["*"]}, "proxy.noProxy[0]", ("wildcard",)),
+    "proxy's password without its user": (
+        {"proxy": {"http": "http://proxy:3128", "password": KEY}},
+        "proxy.password",
+        ("a password without a user", "add `username:`"),
+    ),
     "proxy inside the platform": (
         {"proxy.http": "http://172.16.20.205:3128"},
         "proxy.http",

@@ -26,6 +26,8 @@ KEYS = (
 )
 
 Values = dict[str, Any]
+EXISTING: dict[str, object] = {"hosts": ..., "cluster": {"kind": "existing"}}
+"""Changes that make of the good site one on a cluster that stands already."""
 
 
 @dataclass(frozen=True)

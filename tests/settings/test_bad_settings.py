@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from mlops.settings import Origin, SettingsError, parse_site
-from tests.settings.bad_inputs import BAD, CORPORATE, EXISTING, PROXY
-from tests.settings.site_examples import INTERMEDIATE, KEYS, NOW, Values, changed, good
+from tests.settings.bad_cluster_inputs import OIDC
+from tests.settings.bad_inputs import BAD, CORPORATE, FURTHER, PROXY
+from tests.settings.site_examples import EXISTING, INTERMEDIATE, KEYS, NOW, Values, changed, good
 
 
 def refused(values: Values) -> SettingsError:
@@ -45,12 +46,19 @@ def test_no_report_speaks_the_validators_language(name: str) -> None:
 
 
 def test_there_are_enough_bad_inputs() -> None:
-    assert len(BAD) >= 60
+    assert len(BAD) >= 220
 
 
 def test_the_good_site_is_good() -> None:
-    for changes in ({}, EXISTING, CORPORATE, PROXY, {**EXISTING, **PROXY}):
+    for changes in ({}, EXISTING, CORPORATE, PROXY, {**EXISTING, **PROXY}, OIDC, FURTHER):
         parse_site(changed(changes), origin=Origin(stack="test"), now=NOW)
+
+
+def test_a_level_of_auditing_is_kubernetes_own_word() -> None:
+    # apart from the table: the word that Kubernetes uses for nothing would be the validator's language there
+    text = str(refused(changed({"cluster.audit": {"level": "metadata"}})))
+    assert "one of Metadata, None, Request" in text
+    assert "did you mean `Metadata`?" in text
 
 
 def test_all_problems_come_in_one_report() -> None:
@@ -117,7 +125,7 @@ def test_whatever_stands_there_the_report_is_one_for_people() -> None:
     bastion = {"address": "172.16.8.4", "user": "jump", "hostKey": KEYS[3]}
     reports: list[SettingsError] = []
     for turn in range(100):
-        values = changed({**CORPORATE, **PROXY, "hosts.access.bastion": bastion})
+        values = changed({**CORPORATE, **PROXY, **OIDC, **FURTHER, "hosts.access.bastion": bastion})
         for _ in range(2):
             spoil(values, dice)
         try:

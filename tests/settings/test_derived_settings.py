@@ -8,7 +8,8 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from mlops.settings import AddressRange, Origin, Site, parse_site
+from mlops.settings import CHECK_NAMES, AddressRange, Arguments, MicroK8sCluster, Origin, Site, parse_site
+from mlops.settings.cluster import PLATFORM_ARGUMENTS, set_by_platform
 from mlops.settings.types import Cidr, Email, Fqdn, HostKey
 from tests.settings.site_examples import KEYS, NOW, changed
 
@@ -21,6 +22,13 @@ def test_no_proxy_holds_everything_of_the_site_once_and_in_a_stable_order() -> N
     changes = {
         "proxy": {"http": "http://proxy:3128", "noProxy": [".corp.example", "n0", "10.0.0.0/8"]},
         "sources": {"mirrors": ["https://git.corp.example/x", "http://git.corp.example:8080/y"]},
+        "registries": [
+            {
+                "host": "docker.io",
+                "mirrors": [{"url": "https://hub.corp.example/v2/hub"}, {"url": "http://cache.corp.example:5000"}],
+            },
+            {"host": "quay.io", "mirrors": [{"url": "https://hub.corp.example/v2/quay"}]},
+        ],
         "network.loadBalancerRange": "172.16.20.200-172.16.20.202",
     }
     assert site(changes).no_proxy == (
@@ -44,6 +52,8 @@ def test_no_proxy_holds_everything_of_the_site_once_and_in_a_stable_order() -> N
         "mlops.test.example",
         ".mlops.test.example",
         "git.corp.example",
+        "hub.corp.example",
+        "cache.corp.example",
         ".corp.example",
         "10.0.0.0/8",
     )
@@ -77,6 +87,50 @@ def test_the_first_control_plane_starts_the_cluster_and_workers_join_last() -> N
     assert [host.name for host in hosts.workers] == ["n0", "n2", "w"]
 
 
+LOST: dict[str, object] = {"hosts.nodes.0.lost": True, "hosts.nodes.0.roles": ["control-plane", "worker"]}
+
+
+def test_a_lost_host_takes_no_part() -> None:
+    found = site(LOST)
+    hosts = found.hosts
+    assert hosts
+    assert [host.name for host in hosts.lost] == ["n0"]
+    assert hosts.first.name == "n1"
+    assert [host.name for host in hosts.in_joining_order()] == [host.name for host in hosts.control_planes] == ["n1", "n2"]
+    assert len(hosts.nodes) == 3
+    assert found.url("kubernetes") == "https://172.16.20.11:16443"
+    worker = {"name": "w", "address": "172.16.20.9", "hostKey": KEYS[3], "roles": ["worker"], "lost": True}
+    hosts = site({"hosts.nodes.3": worker}).hosts
+    assert hosts
+    assert hosts.workers == ()
+    assert [host.name for host in hosts.lost] == ["w"]
+
+
+def test_an_even_number_of_control_planes_is_worth_a_word_while_one_is_lost() -> None:
+    assert site().remarks() == ()
+    (words,) = site(LOST).remarks()
+    assert "2 living control planes while n0 is lost" in words
+    assert "give the role to one more host" in words
+    replaced = {"name": "n3", "address": "172.16.20.13", "hostKey": KEYS[3], "roles": ["control-plane", "worker", "storage"]}
+    assert site({**LOST, "hosts.nodes.3": replaced}).remarks() == ()
+
+
+def test_names_of_checks_may_stand_in_the_settings() -> None:
+    skip = [{"check": name, "reason": "for the test"} for name in CHECK_NAMES]
+    found = site({"hosts.preflight": {"skip": skip}}).hosts
+    assert found
+    assert tuple(each.check for each in found.preflight.skip) == CHECK_NAMES
+    assert len(set(CHECK_NAMES)) == len(CHECK_NAMES) > 40
+
+
+def test_arguments_that_the_platform_sets_are_known_by_their_setting() -> None:
+    assert set(PLATFORM_ARGUMENTS) == {info.alias for info in Arguments.model_fields.values()}
+    assert set_by_platform("apiServer", "--oidc-ca-file") == "cluster.authentication"
+    assert set_by_platform("apiServer", "--authorization-mode") == ""
+    assert set_by_platform("kubelet", "--max-pods") is None
+    assert set_by_platform("kubelet", "--node-ip") == "hosts.nodes[].address"
+
+
 def test_access_of_a_host_is_its_own_or_the_common_one() -> None:
     bastion = {"address": "172.16.8.4", "user": "jump", "hostKey": KEYS[3]}
     hosts = site({"hosts.nodes.1.user": "root", "hosts.nodes.1.port": 2222, "hosts.access.bastion": bastion}).hosts
@@ -84,7 +138,7 @@ def test_access_of_a_host_is_its_own_or_the_common_one() -> None:
     common, own = (hosts.access_of(host) for host in hosts.nodes[:2])
     assert (common.user, common.port, own.user, own.port) == ("deploy", 22, "root", 2222)
     assert common.bastion is own.bastion is hosts.access.bastion
-    assert common.bastion_key is hosts.access.key
+    assert common.bastion_key is hosts.access.key is not None
 
 
 def test_defaults_are_microk8s_own() -> None:
@@ -94,6 +148,13 @@ def test_defaults_are_microk8s_own() -> None:
     assert found.hosts
     assert found.hosts.on_destroy == "keep"
     assert {host.os_family for host in found.hosts.nodes} == {"auto"}
+    assert (found.hosts.firewall, found.hosts.selinux, found.hosts.preflight.skip) == ("open", "leave", ())
+    assert isinstance(found.cluster, MicroK8sCluster)
+    assert (found.cluster.kube_proxy_mode, found.cluster.audit.level, found.cluster.secrets_encryption.epoch) == (
+        "auto",
+        "Metadata",
+        1,
+    )
 
 
 def test_a_site_does_not_change() -> None:

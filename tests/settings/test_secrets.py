@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from mlops.errors import UserError
 from mlops.settings import Origin, Secret, SecretState, SettingsError, decode_config, parse_site, unseal
-from tests.settings.site_examples import INTERMEDIATE, KEYS, NOW, ROOT, changed
+from tests.settings.site_examples import EXISTING, INTERMEDIATE, KEYS, NOW, ROOT, changed
 
 ENGINE = Origin(stack="test", from_engine=True)
 SSH_KEY = Ed25519PrivateKey.generate()
@@ -61,6 +61,7 @@ def test_given_secrets_can_be_revealed() -> None:
     site = parse_site(changed({**GIVEN, "hosts.access.key": SSH_PEM.rstrip()}), origin=ENGINE, now=NOW)
     assert site.hosts
     assert site.proxy
+    assert site.hosts.access.key is not None
     assert site.hosts.access.key.reveal() == SSH_PEM
     assert site.missing_secrets() == ()
     assert site.proxy.password is not None
@@ -85,6 +86,7 @@ def test_missing_secrets_are_no_mistake_but_listed_with_their_command() -> None:
         " < intermediate-key.pem",
     }
     assert site.hosts
+    assert site.hosts.access.key is not None
     with pytest.raises(UserError, match=r"hosts\.access\.key(.|\n)*pulumi config set"):
         site.hosts.access.key.reveal()
     existing = parse_site(changed({"hosts": ..., "cluster": {"kind": "existing"}}), origin=Origin(stack="test"), now=NOW)
@@ -120,7 +122,6 @@ def locked() -> str:
 
 
 LOCKED = locked()
-EXISTING: dict[str, object] = {"hosts": ..., "cluster": {"kind": "existing"}}
 BAD: dict[str, tuple[dict[str, object], str, str]] = {
     "SSH key is a public key": ({"hosts.access.key": KEYS[0]}, "hosts.access.key", "a private key in PEM form"),
     "SSH key has a passphrase": ({"hosts.access.key": LOCKED}, "hosts.access.key", "without a passphrase"),
@@ -207,6 +208,7 @@ def test_unseal_reads_secrets_through_the_engine(tmp_path: Path) -> None:
     run = engine(json.dumps(engine_config()))
     site = unseal(tmp_path / "Pulumi.test.yaml", "test", run=run)
     assert site.hosts
+    assert site.hosts.access.key is not None
     assert site.hosts.access.key.reveal() == SSH_PEM
     assert run.calls[0][:2] == ["pulumi", "config"]
     assert {"--show-secrets", "--json", "--non-interactive"} <= set(run.calls[0])

@@ -181,6 +181,7 @@ def test_keys_of_other_namespaces_and_of_the_engine_are_left_alone(tmp_path: Pat
 def test_encrypted_value_is_sealed_and_only_a_secret_may_be(tmp_path: Path) -> None:
     site = read_site_file(written(tmp_path, {"hosts.access.key": {"secure": "v1:abc"}}))
     assert site.hosts
+    assert site.hosts.access.key is not None
     assert site.hosts.access.key.state is SecretState.SEALED
     assert site.missing_secrets() == ()
     for place in ("network.podCidr", "network", "hosts.nodes"):

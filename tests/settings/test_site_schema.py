@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from mlops.settings import NAMESPACE, site_files
 from mlops.settings.schema import schema_text, site_schema
+from tests.settings.bad_inputs import FURTHER
 from tests.settings.site_examples import INTERMEDIATE, REPOSITORY, ROOT, changed
 
 VALIDATOR = Draft202012Validator(site_schema())
@@ -40,6 +41,7 @@ def test_what_the_engine_writes_fits() -> None:
     found["config"] |= {"pulumi:disable-default-providers": ["*"]}
     VALIDATOR.validate({**found, "encryptionsalt": "v1:x", "secretsprovider": "passphrase"})
     VALIDATOR.validate(document({"hosts": ..., "cluster": {"kind": "existing", "kubeconfig": {"secure": "v1:x"}}}))
+    VALIDATOR.validate(document(FURTHER))
     corporate = {"kind": "corporate", "certificate": INTERMEDIATE.pem, "chain": ROOT.pem, "key": {"secure": "v1:x"}}
     VALIDATOR.validate(document({"trust.authority": corporate}))
 
@@ -64,6 +66,18 @@ BAD: dict[str, dict[str, object]] = {
     "no hosts": {"hosts.nodes": []},
     "unknown part of Kubeflow": {"kubeflow": {"parts": ["pipeline"]}},
     "no time at all": {"deadlines.webhookSeconds": 0},
+    "both ways of a truth": {"hosts.access.agent": "yes"},
+    "key file by a relative path": {"hosts.access.keyFile": "id_ed25519"},
+    "disk by a name that changes": {"hosts.nodes.0.dataDisks": ["/dev/sdb"]},
+    "label's key": {"hosts.nodes.0.labels": {"the rack": "a1"}},
+    "label's value": {"hosts.nodes.0.labels": {"rack": "a 1"}},
+    "taint without effect": {"hosts.nodes.0.taints": [{"key": "gpu"}]},
+    "skip without a reason": {"hosts.preflight": {"skip": [{"check": "memory"}]}},
+    "issuer without TLS": {"cluster.authentication": {"issuerUrl": "http://x.example", "audiences": ["x"]}},
+    "argument without dashes": {"cluster.arguments": {"kubelet": {"max-pods": "250"}}},
+    "offline folder by a relative path": {"cluster.offline": {"snaps": "snaps"}},
+    "registry with a path": {"registries": [{"host": "quay.io/x"}]},
+    "password in clear": {"registries": [{"host": "quay.io", "username": "u", "password": "hunter2"}]},
     "no PEM": {"trust.extraRoots": ["x"]},
 }
 

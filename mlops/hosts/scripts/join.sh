@@ -1,56 +1,55 @@
 # Joins this host to the cluster and verifies that its node is Ready.
 # Values: HOST_NAME ROLE (control-plane or worker) FIRST_ADDRESS FIRST_NAME TOKEN AGENT_FINGERPRINT AUTHORITY_FINGERPRINT WAIT_SECONDS
-CURRENT=/var/snap/microk8s/current
-WORKER_LOCK="$CURRENT/var/lock/clustered.lock"
 
-fingerprint() { [ -f "$1" ] && openssl x509 -in "$1" -outform der | sha256sum | cut -d ' ' -f 1; }
-
-# A worker has no admin credentials, and the wrapper `microk8s kubectl` only prints a remark there; its kubelet may read its own node
-# (Node authoriser), by the binary of the snap.
-kubectl() {
-  if [ "$ROLE" = worker ]; then
-    /snap/microk8s/current/kubectl --kubeconfig "$CURRENT/credentials/kubelet.config" "$@" 9>&-
-  else
-    /snap/bin/microk8s kubectl "$@" 9>&-
-  fi
-}
+fingerprint() { [ -f "$1" ] && openssl x509 -in "$1" -outform der | digest; }
 
 # Where `microk8s join` leaves the cluster's authority and its mark: canonical/microk8s scripts/wrappers/join.py.
-is_member() {
+has_joined() {
   if [ "$ROLE" = worker ]; then
     [ -f "$WORKER_LOCK" ] && [ "$(fingerprint "$CURRENT/certs/ca.remote.crt")" = "$AUTHORITY_FINGERPRINT" ]
   else
-    [ ! -f "$WORKER_LOCK" ] && [ "$(fingerprint "$CURRENT/certs/ca.crt")" = "$AUTHORITY_FINGERPRINT" ] && kubectl get node "$FIRST_NAME" >/dev/null 2>&1
+    [ ! -f "$WORKER_LOCK" ] && [ "$(fingerprint "$CURRENT/certs/ca.crt")" = "$AUTHORITY_FINGERPRINT" ]
   fi
 }
 
-is_ready() { [ "$(kubectl get node "$HOST_NAME" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = True ]; }
+# The authority's certificate comes first in a join; a control plane that was cut after it does not see the others.
+is_member() { has_joined && { [ "$ROLE" = worker ] || kubectl get node "$FIRST_NAME" >/dev/null 2>&1; }; }
+
+# A join throws the host's own database away: nothing is lost with that of a fresh installation, all with that of another cluster.
+check_no_other_cluster() {
+  local nodes found
+  if [ -f "$WORKER_LOCK" ]; then
+    found='this host is a worker of a cluster, and not as the settings say'
+  elif [ "$(fingerprint "$CURRENT/certs/ca.crt")" = "$AUTHORITY_FINGERPRINT" ]; then
+    return 0 # of this one, half joined
+  else
+    nodes=$(ROLE=control-plane kubectl get nodes -o name | grep -c .)
+    [ "$nodes" -gt 1 ] || return 0
+    found="this host is a control plane of another cluster, with ${nodes} nodes"
+  fi
+  fail "$found" "a host of the cluster at $FIRST_ADDRESS, or of none" \
+    "if ${FIRST_NAME} was reinstalled: declare it lost in the settings (lost: true) and run pulumi up; if this host is to change sides: microk8s leave on it; then run pulumi up again"
+}
 
 apply() {
-  if [ "$ROLE" = control-plane ] && [ -f "$WORKER_LOCK" ]; then
-    fail 'this host is a worker of a cluster' 'a control-plane node, as the settings say' 'microk8s leave on the host, then run pulumi up again'
-  fi
   if ! is_member; then
+    check_no_other_cluster
     # microk8s takes the connection string, token included, as an argument and in no other way: for the seconds of the join the
     # processes of this host can see it (docs/decisions/0005)
-    quiet_join || fail "microk8s join ended with an error (see above)" "a node of the cluster at $FIRST_ADDRESS" \
-      'if the message says that the node is known already: microk8s remove-node on the first host; if it was half joined: microk8s reset here; then run pulumi up again'
+    if ! quiet_join || ! has_joined; then
+      fail 'microk8s join did not end in a membership (see above)' "a node of the cluster at $FIRST_ADDRESS" \
+        "raise hosts.nodes[].epoch of ${FIRST_NAME} by one and run pulumi up again: it takes out what is known of this host and accepts the site's token anew; where that does not help: microk8s reset on this host before"
+    fi
   fi
-  until_true "$WAIT_SECONDS" "node $HOST_NAME is Ready" is_ready
+  until_true "$WAIT_SECONDS" "node $HOST_NAME is Ready" node_is_ready
   say "node ${HOST_NAME} has joined as ${ROLE} and is Ready"
 }
 
 quiet_join() {
   local connection="$FIRST_ADDRESS:25000/$TOKEN/$AGENT_FINGERPRINT"
   if [ "$ROLE" = worker ]; then
-    quiet /snap/bin/microk8s join "$connection" --worker
+    quiet "$SNAP/microk8s" join "$connection" --worker
   else
-    quiet /snap/bin/microk8s join "$connection"
+    quiet "$SNAP/microk8s" join "$connection"
   fi
-}
-
-reset() {
-  # the others forget this node; a control plane that is taken down whole has nobody left to tell
-  if is_member; then quiet /snap/bin/microk8s leave; fi
-  say "${HOST_NAME} has left the cluster"
 }

@@ -1,9 +1,14 @@
 # Shared by every step that runs on a host. Sent on standard input of `bash -s -- apply|reset`, followed by the step's values and the step.
-# A step defines apply() and, where it can undo itself, reset(); both probe, decide, act and verify, so that running them again is harmless.
+# A step defines apply() or reset(): what is done when its resource is made or changed, and when it is deleted. Both probe, decide, act and
+# verify, so that running them again is harmless.
 set -Eeuo pipefail
 umask 077
 export LC_ALL=C PATH="/snap/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-export DEBIAN_FRONTEND=noninteractive
+
+# where snaps put their commands, on every family: not in the PATH that SSH or sudo gives
+# shellcheck disable=SC2034 # read by the steps
+SNAP=/snap/bin
+STATE=/var/lib/onprem-mlops
 
 # Values whose text must not show in an error message; the steps' header fills it.
 SECRETS=()
@@ -73,46 +78,81 @@ until_true() {
   done
 }
 
-# write_file PATH MODE: standard input becomes the file, whole or not at all; sets CHANGED=yes when the content differs.
+# What a step leaves on the host, for `mlops doctor --drift`: $STATE/deployed/STEP, one thing a line, fields separated by tabs. Written while
+# the step runs, in its place when the step has ended well. In a file and not in an array, since the end of a pipe is a process of its own.
+RECORDS="$STATE/deployed"
+
+# record KIND NAME VALUE...: file PATH SHA256; block PATH SHA256; sysctl KEY VALUE; module NAME; unit NAME STATE; snap NAME CHANNEL held|-.
+record() {
+  local IFS=$'\t'
+  [ -d "$RECORDS" ] || mkdir -p "$RECORDS"
+  printf '%s\n' "$*" >>"$RECORDS/.$STEP"
+}
+
+# A step that has recorded nothing (one that only reads) leaves no record.
+keep_record() {
+  [ -f "$RECORDS/.$STEP" ] || return 0
+  record machine "$(cat /etc/machine-id)"
+  record version "$SCRIPT_VERSION"
+  sync "$RECORDS/.$STEP"
+  mv -f "$RECORDS/.$STEP" "$RECORDS/$STEP"
+}
+
+# of standard input
+digest() {
+  local sum
+  sum=$(sha256sum)
+  printf '%s' "${sum%% *}"
+}
+
+# replace_file PATH MODE: standard input becomes the file, whole or not at all; sets CHANGED=yes when the content differs. For files that
+# belong to others; what is ours is written by write_file and write_block.
 # shellcheck disable=SC2034 # CHANGED is read by the steps
-write_file() {
+replace_file() {
   local path="$1" mode="$2" temporary
-  mkdir -p "$(dirname "$path")"
-  temporary=$(mktemp "${path}.XXXXXX")
+  [ -d "${path%/*}" ] || mkdir -p "${path%/*}"
+  # a name of its own would stay for good when the host is cut here; the host's lock makes this one ours
+  temporary="${path}.onprem-mlops"
+  [ ! -e "$temporary" ] || rm -f "$temporary"
   if ! cat >"$temporary"; then
     rm -f "$temporary"
-    fail "cannot write ${path}: $(df -Pk "$(dirname "$path")" | awk 'NR==2 {print $4 " KiB free on " $6}')" "room for the file" "free some space there and run pulumi up again"
+    fail "cannot write ${path}: $(df -Pk "${path%/*}" | awk 'NR==2 {print $4 " KiB free on " $6}')" "room for the file" "free some space there and run pulumi up again"
   fi
   if [ -f "$path" ] && cmp -s "$temporary" "$path"; then
     rm -f "$temporary"
     return 0
   fi
   chmod "$mode" "$temporary"
+  # on the disk before the rename is: else a power loss may leave an empty file
+  sync "$temporary"
   if [ -f "$path" ]; then chown --reference="$path" "$temporary"; fi
   mv -f "$temporary" "$path"
   CHANGED=yes
 }
 
-# write_block PATH MODE TEXT: our lines between two marks at the end of a file that others write to, too; an empty text takes them away.
-write_block() {
-  local path="$1" mode="$2" text="$3" start='# onprem-mlops: begin' end='# onprem-mlops: end' others=''
-  if [ -f "$path" ]; then others=$(sed "/^${start}\$/,/^${end}\$/d" "$path"); fi
-  if [ -n "$text" ]; then
-    write_file "$path" "$mode" <<<"${others:+$others$'\n'}${start}"$'\n'"${text}"$'\n'"${end}"
-  elif [ -f "$path" ] && grep -qx "$start" "$path"; then
-    write_file "$path" "$mode" <<<"$others"
-  fi
+# write_file PATH MODE: as replace_file, and recorded.
+write_file() {
+  replace_file "$@"
+  record file "$1" "$(digest <"$1")"
 }
 
-# install_packages NAME...: Debian packages that are missing, nothing when all are there.
-install_packages() {
-  local name missing=()
-  for name in "$@"; do
-    dpkg-query -W -f '${Status}\n' "$name" 2>/dev/null | grep -qx 'install ok installed' || missing+=("$name")
-  done
-  [ "${#missing[@]}" -eq 0 ] && return 0
-  quiet apt-get update
-  quiet apt-get install -y --no-install-recommends "${missing[@]}"
+BLOCK_START='# onprem-mlops: begin' BLOCK_END='# onprem-mlops: end'
+
+# without_block PATH: the file's text but for our lines.
+without_block() {
+  if [ -f "$1" ]; then sed "/^${BLOCK_START}\$/,/^${BLOCK_END}\$/d" "$1"; fi
+}
+
+# write_block PATH MODE TEXT: our lines between two marks at the end of a file that others write to, too; an empty text takes them away.
+write_block() {
+  local path="$1" mode="$2" text="$3" others
+  others=$(without_block "$path")
+  if [ -n "$text" ]; then
+    replace_file "$path" "$mode" <<<"${others:+$others$'\n'}${BLOCK_START}"$'\n'"${text}"$'\n'"${BLOCK_END}"
+    record block "$path" "$(digest <<<"$text")"
+  elif [ -f "$path" ] && grep -qx "$BLOCK_START" "$path"; then
+    replace_file "$path" "$mode" <<<"$others"
+  fi
 }
 
 # One step at a time on a host: a step that lost its connection may still be running when the next `pulumi up` comes.
@@ -125,8 +165,16 @@ lock_host() {
 main() {
   trap 'unforeseen "$LINENO" "$BASH_COMMAND"' ERR
   lock_host
+  rm -f "$RECORDS/.$STEP"
   case "${1-}" in
-    apply | reset) "$1" ;;
+    apply)
+      apply
+      keep_record
+      ;;
+    reset)
+      reset
+      rm -f "$RECORDS/.$STEP" "$RECORDS/$STEP"
+      ;;
     *) fail "unknown action '${1-}'" "apply or reset" "this is a bug in onprem-mlops" ;;
   esac
 }

@@ -6,7 +6,7 @@ The list of what may differ is closed (:data:`REPLACED`); a test holds the two f
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,16 +14,19 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from mlops.rehearsal.site.pki import Authority
+from mlops.rehearsal.site.pki import Authority, KeyPair
 from mlops.settings import CorporateAuthority, Site
 
 REPLACED = {
     "host keys": "hosts.nodes[].hostKey, hosts.access.bastion.hostKey",
-    "SSH credentials": "hosts.access.key, hosts.access.bastion.key",
+    "SSH credentials": "hosts.access.key, hosts.access.bastion.key; in place of keyFile and agent, which are taken out, as well",
+    "ways to the hosts": "hosts.nodes[].sshAddress, taken out unless IPv6: a throw-away host has no second name or IPv4 address",
     "secrets": "every other secret value, and with trust.authority.key the certificates that belong to it (certificate, chain)",
+    "the proxy's root": "trust.extraRoots[0] of a site with a proxy: the root of the stand-in proxy, which opens TLS in its place",
 }
 """What the derived file replaces, and nothing else; the encryption salt goes with the secrets."""
 
+_SSH_KEYS = ("hosts.access.key", "hosts.access.bastion.key")
 _ENCRYPTION_KEYS = ("encryptionsalt", "encryptedkey", "secretsprovider")
 
 
@@ -55,6 +58,7 @@ class DerivedSite:
         changes: configuration paths that differ from the site file, sorted.
         host_keys: host name to key pair; the bastion's under ``bastion``.
         user_key: key pair that may log in.
+        proxy_authority: opens TLS at the proxy; None when the site has no proxy, or none that does.
     """
 
     text: str
@@ -62,6 +66,7 @@ class DerivedSite:
     changes: tuple[str, ...]
     host_keys: Mapping[str, SshKey]
     user_key: SshKey
+    proxy_authority: KeyPair | None
 
 
 def derive(site_file_text: str, site: Site) -> DerivedSite:
@@ -91,10 +96,13 @@ def derive(site_file_text: str, site: Site) -> DerivedSite:
             replace("hosts.access.bastion.hostKey", host_keys["bastion"].public)
     user_key = SshKey.generate()
     values: dict[str, str] = {}
-    for secret in site.secrets():
-        changes.add(secret.path)
-        _remove(config, secret.path)
-        values[f"onprem-mlops:{secret.path}"] = user_key.private if secret.path.startswith("hosts.") else secrets.token_urlsafe(18)
+    for path in _elsewhere(site):
+        changes.add(path)
+        _remove(config, path)
+    for path in {secret.path for secret in site.secrets()} | ({"hosts.access.key"} if site.hosts is not None else set()):
+        changes.add(path)
+        _remove(config, path)
+        values[f"onprem-mlops:{path}"] = user_key.private if path in _SSH_KEYS else secrets.token_urlsafe(18)
     if isinstance(site.trust.authority, CorporateAuthority):
         # the real intermediate's key is not to be had, so its certificate is of no use either
         root = Authority("stand-in corporate root CA")
@@ -102,13 +110,35 @@ def derive(site_file_text: str, site: Site) -> DerivedSite:
         replace("trust.authority.certificate", issued.certificate)
         replace("trust.authority.chain", root.pair.certificate)
         values["onprem-mlops:trust.authority.key"] = issued.key
+    proxy_authority: KeyPair | None = None
+    if site.proxy is not None and site.trust.extra_roots:
+        # a further root beside a proxy is the proxy's, whose key is not to be had either
+        proxy_authority = Authority("stand-in proxy root CA").pair
+        replace("trust.extraRoots[0]", proxy_authority.certificate)
     return DerivedSite(
         text=yaml.safe_dump(document, sort_keys=False, width=1000),
         secret_values=values,
         changes=tuple(sorted(changes)),
         host_keys=host_keys,
         user_key=user_key,
+        proxy_authority=proxy_authority,
     )
+
+
+def _elsewhere(site: Site) -> Iterator[str]:
+    """Settings that name a key outside the file, or an address outside the throw-away site."""
+    if site.hosts is None:
+        return
+    access, bastion = site.hosts.access, site.hosts.access.bastion
+    if access.key_file is not None:
+        yield "hosts.access.keyFile"
+    if access.agent:
+        yield "hosts.access.agent"
+    if bastion is not None and bastion.key_file is not None:
+        yield "hosts.access.bastion.keyFile"
+    for index, node in enumerate(site.hosts.nodes):
+        if node.ssh_address is not None and ":" not in node.ssh_address:
+            yield f"hosts.nodes[{index}].sshAddress"
 
 
 def _steps(path: str) -> list[str | int]:

@@ -25,6 +25,7 @@ from mlops.rehearsal.run.engine import Engine, Operation
 from mlops.rehearsal.run.enter import write_enter_script
 from mlops.rehearsal.run.plan import Plan
 from mlops.rehearsal.run.report import Report, figures, judge, print_report
+from mlops.rehearsal.site import consumers
 from mlops.rehearsal.site.inner import InterruptedBySignal, raise_on_signals
 from mlops.rehearsal.site.site import ThrowAwaySite
 from mlops.rehearsal.site.spec import SiteSpec
@@ -64,6 +65,7 @@ class Rehearsal:
                 if self._deploy():
                     self._summarise_audit()
                     self.report.faults.extend(checks.after_up(self.engine, self.site, self.plan))
+                    self._look_at_proxy()
                     if not self.plan.keep:
                         left_behind = self._destroy()
                 self._summarise_audit()
@@ -101,6 +103,27 @@ class Rehearsal:
         if again.exit_code != 0:
             return False
         return self._operate("second preview", "preview", totals=made, environment=_PREVIEW).exit_code == 0
+
+    def _look_at_proxy(self) -> None:
+        """Tells what went through the site's proxy; a host that gets nothing through it, or that went around it, is a fault."""
+        if self.site.proxy is None:
+            return
+        hosts = [self.site.hosts[host.name] for host in self.site.spec.hosts]
+        consumers.serve_packages(self.site.proxy.origins, hosts)
+        for host in hosts:
+            self.report.faults.extend(consumers.failures(host))
+        log = self.site.proxy.log()
+        clients = {record.client for record in log if record.status < 400}
+        # 401 and 404 are answers of origins; a registry says 401 to everybody
+        refused = sorted({record.url for record in log if record.status in {403, 407} or record.status >= 500})
+        self.console.print(
+            f"proxy: {len(log)} requests of {len(clients)} hosts, {len(self.site.proxy.origins.requests)} passed on"
+            + (f"; refused: {', '.join(refused)}" if refused else ""),
+            markup=False,
+        )
+        idle = [host.name for host in hosts if host.spec.address not in clients]
+        self.report.faults.extend(f"host {name} fetched nothing through the proxy" for name in idle)
+        self.report.faults.extend(f"{request.url} was reached around the proxy" for request in self.site.proxy.bypassed())
 
     def _destroy(self) -> list[str]:
         up = self.report.operations["up"]

@@ -17,10 +17,10 @@ from mlops.errors import Problem, UserError
 from mlops.folders import cache_folder
 from mlops.rehearsal.run.derive import REPLACED, derive
 from mlops.rehearsal.run.display import make_console
-from mlops.rehearsal.run.plan import Plan, site_spec
-from mlops.rehearsal.site import preflight
+from mlops.rehearsal.run.plan import Plan, site_spec, systems
+from mlops.rehearsal.site import interception, preflight
 from mlops.rehearsal.site.frame import run_in_frame
-from mlops.rehearsal.site.image import base_image
+from mlops.rehearsal.site.image import base_images
 from mlops.rehearsal.site.runs import run_directory
 from mlops.rehearsal.standins import install, report
 from mlops.settings import MicroK8sCluster, Site, read_site_file
@@ -44,6 +44,7 @@ _LOGS = (
     "*.log",
     "engine/logs/*.log",
     "site/cluster/*.log",
+    "site/proxy/*.log",
     "site/hosts/*/*.log",
     "site/hosts/*/shared/log/*",
     "site/hosts/*/*.jsonl",
@@ -84,7 +85,7 @@ def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float, repor
             "there is nothing to rehearse on a cluster that exists already",
         )
         raise UserError(f"site {name} cannot be rehearsed", [problem])
-    preflight.check(rootless=os.geteuid() != 0)
+    preflight.check(rootless=os.geteuid() != 0, further=_wanted_for_proxy(site))
     with timed(phases, "tools"), ConsoleProgress() as progress:
         tools = resolve(TOOLS, progress=progress)
     with timed(phases, "sources"):
@@ -92,7 +93,7 @@ def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float, repor
         places = Places.from_environment(checkout=checkout, air_gap=site.sources.air_gap, mirrors=site.sources.mirrors)
         fetch(lock.values(), places, cache_folder(), report=console.print)
     with timed(phases, "hosts' file system"):
-        base = base_image(console.print)
+        base = base_images(console.print, systems(site))
     with run_directory(name, keep=False) as run:
         plan = make_plan(
             site_file,
@@ -112,6 +113,12 @@ def rehearse(name: str, *, checkout: Path, keep: bool, delay_scale: float, repor
         if code and code < _SIGNALLED:
             console.print(f"logs: {keep_logs(run.path, cache_folder() / 'failed-rehearsals')}", markup=False)
         return code
+
+
+def _wanted_for_proxy(site: Site) -> Iterator[Problem]:
+    if site.proxy is not None:
+        urls = (site.proxy.http, site.proxy.https_url)
+        yield from interception.find_problems(urls, credentials=site.proxy.username is not None)
 
 
 def make_plan(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mlops.rehearsal.run.derive import DerivedSite
-from mlops.rehearsal.site.spec import HostSpec, SiteSpec
-from mlops.settings import Site
+from mlops.rehearsal.site.facts import Disk, HostFacts
+from mlops.rehearsal.site.spec import HostSpec, ProxySpec, SiteSpec
+from mlops.rehearsal.site.systems import DEFAULT
+from mlops.settings import Host, Site
+
+_SYSTEMS = {"redhat": "rocky-9-stand-in", "suse": "leap-15.6-stand-in"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +81,12 @@ class Plan:
         return cls(**data)
 
 
+def systems(site: Site) -> set[str]:
+    """Operating systems of the throw-away hosts that stand for a site's hosts; a bastion has the usual one."""
+    nodes = site.hosts.in_joining_order() if site.hosts else ()
+    return {DEFAULT, *(_SYSTEMS.get(node.os_family, DEFAULT) for node in nodes)}
+
+
 def site_spec(site: Site, derived: DerivedSite, *, delay_scale: float) -> SiteSpec:
     """The throw-away site that stands for a site's hosts: its own addresses, names, users and ports.
 
@@ -90,7 +100,8 @@ def site_spec(site: Site, derived: DerivedSite, *, delay_scale: float) -> SiteSp
         raise ValueError(message)
     prefix = site.network.node_subnet.prefixlen
     hosts = []
-    for node in site.hosts.nodes:
+    # a lost host is one that nobody reaches
+    for node in site.hosts.in_joining_order():
         access = site.hosts.access_of(node)
         hosts.append(
             HostSpec(
@@ -102,6 +113,10 @@ def site_spec(site: Site, derived: DerivedSite, *, delay_scale: float) -> SiteSp
                 user=access.user,
                 authorized_key=derived.user_key.public,
                 port=access.port,
+                os=_SYSTEMS.get(node.os_family, DEFAULT),
+                facts=_facts(node),
+                ipv6=node.ssh_address if node.ssh_address and ":" in node.ssh_address else "",
+                sudo_password=derived.secret_values.get("onprem-mlops:hosts.access.sudoPassword", ""),
             )
         )
     bastion = site.hosts.access.bastion
@@ -127,4 +142,19 @@ def site_spec(site: Site, derived: DerivedSite, *, delay_scale: float) -> SiteSp
             port=bastion.port,
         ),
         delay_scale=delay_scale,
+        proxy=None
+        if site.proxy is None
+        else ProxySpec(
+            urls=tuple(dict.fromkeys((site.proxy.http, site.proxy.https_url))),
+            authority=derived.proxy_authority,
+            username=site.proxy.username,
+            password=derived.secret_values.get("onprem-mlops:proxy.password", ""),
+        ),
     )
+
+
+def _facts(node: Host) -> HostFacts:
+    """A suitable machine that has the host's data disks, all of them empty."""
+    names = (path.rpartition("/")[2] for path in node.data_disks)
+    usual = HostFacts()
+    return replace(usual, disks=(*usual.disks, *(Disk(f"sd{chr(ord('a') + n)}", by_id=name) for n, name in enumerate(names))))

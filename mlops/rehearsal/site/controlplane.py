@@ -140,10 +140,10 @@ class ControlPlane:
             raise RuntimeError("there is no cluster")
         return self._client
 
-    def add_node(self, host: HostSpec, kubernetes: str) -> None:
+    def add_node(self, host: HostSpec, kubernetes: str, machine_id: str = "") -> None:
         """Registers a host as node, as its kubelet does; again is harmless."""
         try:
-            self.client().request("POST", "/api/v1/nodes", node_object(self._spec, host, kubernetes))
+            self.client().request("POST", "/api/v1/nodes", node_object(self._spec, host, kubernetes, machine_id))
         except ApiError as error:
             if error.code != 409:
                 raise
@@ -160,6 +160,16 @@ class ControlPlane:
         except ApiError as error:
             if error.code != 404:
                 raise
+
+    def has_node(self, name: str) -> bool:
+        """Whether a node is registered."""
+        try:
+            self.client().request("GET", f"/api/v1/nodes/{name}")
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            return False
+        return True
 
     def node_ready(self, name: str) -> bool:
         """Whether a node is Ready."""
@@ -183,6 +193,8 @@ class ControlPlane:
         ready = self._path(f"relay-{host.name}.ready")
         ready.unlink(missing_ok=True)
         argv = [sys.executable, script, listen, str(PORT), self.address, str(PORT), str(ready)]
+        if previous := self._relays.pop(host.name, None):
+            previous.kill()
         relay = Program(f"relay-{host.name}", argv, self._directory / f"relay-{host.name}.log", namespace=self._namespace(host))
         self._relays[host.name] = relay
         relay.start()

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import hashlib
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -11,12 +15,20 @@ import time
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
+from mlops.rehearsal.site.firewall import Firewall
 from mlops.rehearsal.site.layers import host_layer
 from mlops.rehearsal.site.network import Network
+from mlops.rehearsal.site.packages import SNAPD_INFO
+from mlops.rehearsal.site.rooted import inside
 from mlops.rehearsal.site.spec import HostSpec, SiteSpec
+from mlops.rehearsal.site.systems import SYSTEMS
+from mlops.rehearsal.site.units import Units
+from mlops.rehearsal.site.view import HostView
 
 BOOT_SECONDS = 15.0
+SHUTDOWN_SECONDS = 5.0
 # the same as in hostbin/boot.sh: what runs on a host never holds more than what its init holds
 DROPPED = "-sys_admin,-sys_time,-sys_module,-sys_boot,-sys_rawio,-mknod,-syslog,-mac_admin,-sys_resource"
 
@@ -35,10 +47,18 @@ class Host:
         self.shared = directory / "shared"
         self.root = directory / "root"
         self.changes = directory / "upper"
+        self.system = SYSTEMS[spec.os]
+        self.facts = spec.facts
+        self.view = HostView(directory / "view", self.shared, self.root, spec.name, self.system.kernel)
+        self.firewall = Firewall()
+        self.units = Units(self)
         self._directory = directory
         self._network = network
         self._process: subprocess.Popen[bytes] | None = None
         self._tools = directory
+        self._below: tuple[Path, ...] = ()
+        self._site: SiteSpec | None = None
+        self._installations = 0
         self._lock = threading.Lock()
 
     @property
@@ -46,25 +66,57 @@ class Host:
         """The host's name."""
         return self.spec.name
 
+    @property
+    def machine_id(self) -> str:
+        """What /etc/machine-id on its disk says."""
+        return inside(self.root, "/etc/machine-id").read_text().strip()
+
+    @property
+    def snapd_version(self) -> str:
+        """Version of snapd as the distribution packages it."""
+        return self.facts.snapd or self.system.snapd
+
     def build(self, base: Path, stand_ins: Path, site: SiteSpec, tools: Path) -> None:
         """Makes the root file system and the network namespace.
 
         Args:
-            base: the base root file system.
-            stand_ins: the layer that all hosts share.
+            base: the root file system of its operating system.
+            stand_ins: the layer that all hosts of the system share.
             site: the whole site, for the names of the other hosts.
             tools: directory with the programs that the MicroK8s snap brings (kubectl).
         """
-        seed = host_layer(self._directory / "seed", base, site, self.spec)
-        for path in (self.shared / "log", self.root, self.changes, self._directory / "work"):
+        self._site, self._tools, self._below = site, tools, (stand_ins, base)
+        for path in (self.shared / "log", self.root):
             path.mkdir(parents=True)
         self.shared.chmod(0o755)
-        self._tools = tools
-        # a run directory may not hold ':' or ',': overlay options are separated by them
-        layers = ":".join(str(path) for path in (seed, stand_ins, base))
-        options = f"lowerdir={layers},upperdir={self.changes},workdir={self._directory / 'work'}"
-        subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", str(self.root)], check=True)
+        self._install()
         self._network.attach(self.spec)
+
+    def _install(self) -> None:
+        """A fresh disk."""
+        if self._site is None:
+            raise RuntimeError(f"host {self.name} was not built")
+        number, self._installations = self._installations, self._installations + 1
+        seed = self._directory / f"seed-{number}"
+        spec = dataclasses.replace(self.spec, facts=self.facts)
+        text = "/".join((self._site.name, self.name, *([str(number)] if number else [])))
+        derived = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+        host_layer(seed, self._below[-1], self._site, spec, machine_id=self.facts.machine_id or derived)
+        work = self._directory / "work"
+        for path in (self.changes, work):
+            shutil.rmtree(path, ignore_errors=True)
+            path.mkdir()
+        # a run directory may not hold ':' or ',': overlay options are separated by them
+        layers = ":".join(str(path) for path in (seed, *self._below))
+        options = f"lowerdir={layers},upperdir={self.changes},workdir={work}"
+        subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", str(self.root)], check=True)
+        self.firewall, self.units = Firewall(), Units(self)
+
+    def reinstall(self) -> None:
+        """Gives a host without power a fresh disk: another machine id, the same host key; nothing of before is left."""
+        subprocess.run(["umount", str(self.root)], check=True)
+        self.facts = dataclasses.replace(self.facts, machine_id="")
+        self._install()
 
     def boot(self) -> None:
         """Starts init and waits until sshd answers.
@@ -73,13 +125,17 @@ class Host:
             RuntimeError: sshd does not answer in time; with its log.
         """
         with self._lock:
+            self.view.boot(self.facts)
+            self.firewall.boot()
+            self.units.boot()
             boot = resources.files("mlops.rehearsal.site") / "hostbin" / "boot.sh"
             enter = ["nsenter", f"--net={self._network.namespace(self.spec)}", "--"]
             unshare = ["unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child"]
+            places = (self.shared, self._tools, self.view.directory)
             log = (self._directory / "boot.log").open("ab")
             with log:
                 self._process = subprocess.Popen(
-                    [*enter, *unshare, "sh", str(boot), str(self.root), self.name, str(self.shared), str(self._tools)],
+                    [*enter, *unshare, "sh", str(boot), str(self.root), self._host_name(), *map(str, places)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -122,6 +178,14 @@ class Host:
                 self._process = None
         self._network.unplug(self.spec)
 
+    def shut_down(self) -> None:
+        """Ends the host in order: its init asks every process to end. One that does not end in time loses its power."""
+        if self._process is not None:
+            os.kill(int(self._init()), signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(SHUTDOWN_SECONDS)
+        self.power_off()
+
     def power_on(self) -> None:
         """Boots a host that was powered off."""
         self._network.plug(self.spec)
@@ -150,18 +214,51 @@ class Host:
         environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin", "HOME": "/root"}
         return subprocess.run(self.command(argv), input=stdin, capture_output=True, text=True, env=environment, check=False)
 
+    def set_fact(self, **changes: Any) -> None:
+        """Changes facts of the host while it runs, as if it had been so since boot.
+
+        Args:
+            changes: names and values of :class:`mlops.rehearsal.site.facts.HostFacts`.
+
+        Raises:
+            TypeError: there is no such fact.
+        """
+        before, self.facts = self.facts, dataclasses.replace(self.facts, **changes)
+        self.view.change(self.facts)
+        if self.facts.mtu != before.mtu:
+            self._network.set_mtu(self.spec, self.facts.mtu)
+        if self.facts.machine_id and self.facts.machine_id != before.machine_id:
+            inside(self.root, "/etc/machine-id").write_text(f"{self.facts.machine_id}\n")
+        info = inside(self.root, SNAPD_INFO)
+        if self.facts.snapd != before.snapd and info.is_file():
+            info.write_text(f"VERSION={self.snapd_version}\n")
+        if self.running:
+            self._mounted("hostname", self._host_name(), namespace="--uts")
+            self._mounted("cp", "-a", f"{self.view.directory}/dev/.", f"{self.root}/dev/")
+
+    def set_host_name(self, name: str) -> None:
+        """Gives the host another name, for good."""
+        inside(self.root, "/etc/hostname").write_text(f"{name}\n")
+        self.set_fact(host_name=name)
+
+    def _host_name(self) -> str:
+        return self.facts.host_name or self.name
+
     def set_clock_offset(self, seconds: int) -> None:
         """Makes the host's ``date`` wrong by some seconds (0: right again)."""
-        (self.shared / "clock-offset").write_text(f"{seconds}\n" if seconds else "")
+        self.set_fact(clock_offset=seconds)
+
+    def _mounted(self, *argv: str, namespace: str = "--mount") -> None:
+        """Runs a program of the machine in a namespace of the host, with the driver's rights: root of a host may not mount."""
+        subprocess.run(["nsenter", "--target", self._init(), namespace, *argv], check=True)
 
     def limit_space(self, path: str, kib: int) -> None:
         """Puts an empty file system of that size over a directory of the host, until :meth:`free_space` or a reboot."""
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={kib}k,mode=755", "small", f"{self.root}{path}"]
-        subprocess.run(["nsenter", "--target", self._init(), "--mount", *mount], check=True)
+        self._mounted("mount", "-t", "tmpfs", "-o", f"size={kib}k,mode=755", "small", f"{self.root}{path}")
 
     def free_space(self, path: str) -> None:
         """Takes away what :meth:`limit_space` put there."""
-        subprocess.run(["nsenter", "--target", self._init(), "--mount", "umount", f"{self.root}{path}"], check=True)
+        self._mounted("umount", f"{self.root}{path}")
 
     def changed_files(self) -> list[str]:
         """Paths that differ from a fresh host, written since the first boot."""

@@ -16,6 +16,8 @@ DELAY_ANNOTATION = "rehearsal.onprem-mlops/start-delay"
 VOLUMES_ANNOTATION = "rehearsal.onprem-mlops/volumes"
 # "later" on a pod that runs before it is Ready, "now" once it is.
 READY_ANNOTATION = "rehearsal.onprem-mlops/ready"
+# "down" on a node whose kubelet does not run: kwok leaves it alone, so that it stays what the site has made of it.
+KUBELET_ANNOTATION = "rehearsal.onprem-mlops/kubelet"
 # How long a Job's pod runs.
 JOB_MS = 1_000
 
@@ -146,9 +148,13 @@ def configuration(*, seed: str, delay_scale: float) -> str:
                 "nodeLeaseDurationSeconds": 40,
             },
         },
-        _stage("node-initialize", "Node", [_ready("NotIn")], {"statusTemplate": _NODE_CONDITIONS}),
+        _stage("node-initialize", "Node", [_ready("NotIn"), _kubelet_runs()], {"statusTemplate": _NODE_CONDITIONS}),
         _stage(
-            "node-heartbeat", "Node", [_ready("In")], {"statusTemplate": _NODE_CONDITIONS}, delay={"durationMilliseconds": 300_000}
+            "node-heartbeat",
+            "Node",
+            [_ready("In"), _kubelet_runs()],
+            {"statusTemplate": _NODE_CONDITIONS},
+            delay={"durationMilliseconds": 300_000},
         ),
         _stage(
             "pod-ready",
@@ -252,6 +258,10 @@ def _stage(
 
 def _ready(operator: str) -> dict[str, Any]:
     return {"key": '.status.conditions.[] | select( .type == "Ready" ) | .status', "operator": operator, "values": ["True"]}
+
+
+def _kubelet_runs() -> dict[str, Any]:
+    return {"key": f".metadata.annotations[{json.dumps(KUBELET_ANNOTATION)}]", "operator": "NotIn", "values": ["down"]}
 
 
 def _phase(phase: str) -> dict[str, Any]:

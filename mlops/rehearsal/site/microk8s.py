@@ -1,4 +1,9 @@
-"""Stands in for ``microk8s`` on the hosts: forms the site's cluster, whose control plane is real."""
+"""Stands in for ``microk8s`` on the hosts: forms the site's cluster, whose control plane is real.
+
+What it refuses is what the real one refuses (canonical/microk8s ``scripts/wrappers``). That control plane runs on the first host
+and keeps its data in etcd; who would vote in dqlite, and whether a majority of them is alive, is :class:`Datastore`'s to say, and
+binds joins, leaves and removals, not what the API server answers.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +14,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn
 
 from mlops.rehearsal.site.addons import enable
 from mlops.rehearsal.site.controlplane import PORT, ControlPlane
 from mlops.rehearsal.site.daemon import Call, Execute, Reply
+from mlops.rehearsal.site.datastore import Datastore, NoMajorityError, Role
 from mlops.rehearsal.site.host import Host
+from mlops.rehearsal.site.kubelets import Kubelets
 from mlops.rehearsal.site.pki import Authority, KeyPair, kubeconfig
+from mlops.rehearsal.site.replies import Parser, RefusedError, split, status_yaml
 from mlops.rehearsal.site.snaptree import Launch, SnapTree
 from mlops.rehearsal.site.spec import SiteSpec
 
@@ -27,6 +34,8 @@ _WORKER = "This MicroK8s deployment is acting as a node in a cluster.\nPlease us
 _WORKER_KUBECTL = "This MicroK8s deployment is acting as a node in a cluster. Please use the microk8s.kubectl on the master.\n"
 _KUBECTL = "/snap/microk8s/current/kubectl"
 _CURRENT = "/var/snap/microk8s/current"
+KUBELITE = "daemon-kubelite"
+_LABELS, _WORKER_LABELS = "--node-labels", "microk8s.io/cluster=true,node.kubernetes.io/microk8s-worker=microk8s-worker"
 
 
 @dataclass(slots=True)
@@ -52,14 +61,6 @@ class Node:
     tokens: dict[str, float | None] = field(default_factory=dict)
 
 
-class _RefusedError(Exception):
-    """The command ends with this reply."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__()
-        self.reply = reply
-
-
 _Command = Callable[[str, Node, list[str]], Reply | Execute]
 
 
@@ -79,6 +80,10 @@ class MicroK8s:
         self._first = next((host.name for host in spec.hosts if host.control_plane), None)
         self._nodes: dict[str, Node] = {}
         self._lock = threading.RLock()
+        self._kubelets = Kubelets(control_plane, lambda host: self._hosts[host].machine_id)
+        self.datastore = Datastore()
+        self.restart_seconds = 0.0
+        """How long a node is not Ready when its kubelet is started again; 0: not at all."""
 
     def install(self, host: str, version: str) -> None:
         """The snap's install hook. Raises RuntimeError when the launch configuration is bad or the control plane does not start."""
@@ -100,15 +105,55 @@ class MicroK8s:
             self._control_plane.create(spec, authority, launch.names)
             self._control_plane.add_node(spec, version)
             node.member = True
-            enable(launch.addons, self._control_plane.client(), self._spec.service_cidr)
+            self._kubelets.up(host)
+            self.datastore.join(spec.address, {spec.address})
+            enable(launch.addons, self._control_plane.client(), self._spec.service_cidr, launch.addon_arguments)
         self._nodes[host] = node
 
     def remove(self, host: str) -> None:
-        """The snap's remove hook; its data goes too (without --purge snapd would keep a snapshot of it elsewhere)."""
-        self._nodes.pop(host, None)
+        """The snap's remove hook; its data goes too (without --purge snapd would keep a snapshot of it elsewhere).
+
+        Of a member that has not left nobody in the cluster hears.
+        """
+        node = self._nodes.pop(host, None)
         if host == self._first:
             self._control_plane.destroy()
+            self.datastore.clear()
+        elif node is not None and node.member:
+            self._kubelets.down(host)
         SnapTree(self._hosts[host].root).uninstall()
+
+    def reinstalled(self, host: str) -> None:
+        """The host's disk is a new one; the cluster does not know."""
+        node = self._nodes.pop(host, None)
+        if node is not None and node.member:
+            self._kubelets.down(host)
+
+    def power(self, host: str, *, on: bool) -> None:
+        """The host has lost its power, or has it again."""
+        node = self._nodes.get(host)
+        if node is not None and node.member:
+            (self._kubelets.up if on else self._kubelets.down)(host)
+        self.datastore.adjust(self._alive())
+
+    def restarted(self, host: str, daemon: str) -> None:
+        """``snap restart microk8s.DAEMON``: of a kubelet that takes long its node becomes not Ready meanwhile."""
+        node = self._nodes.get(host)
+        if daemon != KUBELITE or node is None or not node.member:
+            return
+        if self.restart_seconds:
+            self._kubelets.down(host)
+            timer = threading.Timer(self.restart_seconds, self._kubelets.up, [host])
+            timer.daemon = True
+            timer.start()
+        else:
+            self._kubelets.up(host)
+
+    def _alive(self) -> set[str]:
+        """Addresses of the hosts whose datastore runs."""
+        return {
+            self._spec.host(name).address for name, node in self._nodes.items() if not node.worker and self._hosts[name].running
+        }
 
     def refresh(self, host: str, version: str) -> None:
         """The snap was refreshed to another version."""
@@ -118,6 +163,7 @@ class MicroK8s:
             patch = {"status": {"nodeInfo": {"kubeletVersion": version, "kubeProxyVersion": version}}}
             path = f"/api/v1/nodes/{host}/status"
             self._control_plane.client().request("PATCH", path, patch, content_type="application/merge-patch+json")
+            self.restarted(host, KUBELITE)
 
     def handle(self, call: Call) -> Reply | Execute:
         """Answers one call of ``microk8s``."""
@@ -126,7 +172,7 @@ class MicroK8s:
             return Reply(127, err="microk8s: not installed\n")
         if not call.root:
             return Reply(1, out="Insufficient permissions to access MicroK8s.\nYou can try again with sudo.\n")
-        command, rest = _split(call)
+        command, rest = split(call.argv)
         anywhere: dict[str, _Command] = {
             "kubectl": self._kubectl,
             "config": self._config,
@@ -139,6 +185,7 @@ class MicroK8s:
             "status": self._status,
             "add-node": self._add_node,
             "remove-node": self._remove_node,
+            "dbctl": self._dbctl,
         }
         if node.worker and command in control_plane_only:
             return Reply(1, out=_WORKER)
@@ -147,12 +194,15 @@ class MicroK8s:
             return Reply(1, err=f"microk8s: '{command}' is not part of the stand-in\n")
         try:
             return answer(call.host, node, rest)
-        except _RefusedError as refused:
+        except RefusedError as refused:
             return refused.reply
 
-    def _kubectl(self, _host: str, node: Node, rest: list[str]) -> Reply | Execute:
+    def _kubectl(self, host: str, node: Node, rest: list[str]) -> Reply | Execute:
         if node.worker:
             return Reply(out=_WORKER_KUBECTL)  # with exit code 0: microk8s-resources/wrappers/microk8s-kubectl.wrapper
+        if not node.member and rest[:1] == ["get"]:
+            # a cluster of its own, of which no more is played than that it has one node
+            return Reply(out=f"node/{host}\n" if rest[-1] == "name" else "")
         given = any(word.split("=", maxsplit=1)[0] == "--kubeconfig" for word in rest)
         own = [] if given else [f"--kubeconfig={_CURRENT}/credentials/client.config"]
         return Execute((_KUBECTL, *own, *rest))
@@ -165,7 +215,7 @@ class MicroK8s:
         return Reply(out=path.read_text().replace("https://127.0.0.1:", f"https://{address}:"))
 
     def _status(self, host: str, node: Node, rest: list[str]) -> Reply:
-        parser = _Parser("status")
+        parser = Parser("status")
         parser.add_argument("--format", default="short", choices=["pretty", "yaml", "short"])
         parser.add_argument("-w", "--wait-ready", action="store_true")
         parser.add_argument("-t", "--timeout", type=int, default=0)
@@ -176,26 +226,16 @@ class MicroK8s:
         while not ready and options.wait_ready and time.monotonic() < deadline:
             time.sleep(0.2)
             ready = self._control_plane.node_ready(host)
-        planes = [name for name, other in self._nodes.items() if other.member and not other.worker] if node.member else [host]
-        high = len(planes) > 2
         if options.format == "yaml":
-            state = {
-                "microk8s": {"running": ready},
-                "high-availability": {
-                    "enabled": high,
-                    "nodes": [{"address": f"{self._spec.host(name).address}:19001", "role": "voter"} for name in planes],
-                },
-                "addons": [
-                    {"name": name, "repository": "core", "version": "stand-in", "status": "enabled"} for name in node.launch.addons
-                ],
-            }
-            return Reply(0 if ready else 1, out=json.dumps(state, indent=1) + "\n")  # JSON is YAML
+            alone: dict[str, Role] = {self._spec.host(host).address: "voter"}
+            members = self.datastore.members if node.member else alone
+            return Reply(0 if ready else 1, out=status_yaml(members, node.launch.addons, ready=ready))
         if not ready:
             return Reply(1, out="microk8s is not running. Use microk8s inspect for a deeper inspection.\n")
-        return Reply(out=f"microk8s is running\nhigh-availability: {'yes' if high else 'no'}\n")
+        return Reply(out=f"microk8s is running\nhigh-availability: {'yes' if len(self.datastore.voters) > 2 else 'no'}\n")
 
     def _add_node(self, host: str, node: Node, rest: list[str]) -> Reply:
-        parser = _Parser("add-node")
+        parser = Parser("add-node")
         parser.add_argument("-l", "--token-ttl", type=int, default=-1)
         parser.add_argument("-t", "--token", default=None)
         parser.add_argument("--format", default="pretty", choices=["pretty", "short", "token", "token-check", "json", "yaml"])
@@ -212,7 +252,7 @@ class MicroK8s:
         return Reply(out=texts.get(options.format, f"From the node you wish to join, run:\nmicrok8s join {url}") + "\n")
 
     def _join(self, host: str, node: Node, rest: list[str]) -> Reply:
-        parser = _Parser("join")
+        parser = Parser("join")
         parser.add_argument("connection")
         for option in ("--worker", "--controlplane", "--skip-verify", "--disable-low-memory-guard"):
             parser.add_argument(option, action="store_true")
@@ -229,21 +269,34 @@ class MicroK8s:
                 return Reply(4, out="Joining cluster failed. Fingerprint too short.\n")
             if not peer.server.fingerprint.startswith(fingerprint[0]):
                 return Reply(4, out=f"Joining cluster failed. Could not verify the identity of {address}.\n")
-        if not self._accepts(peer, token):
+        if not self._accepts(name, peer, token):
             return Reply(6, out="Connection failed. Invalid token (500).\n")
-        if host == name or node.member:
-            return Reply(6, out="Connection failed. The hostname of the joining node is already part of the cluster (500).\n")
-        self._become_member(host, node, peer, worker=options.worker)
-        return Reply(out=f"Contacting cluster at {address}\nThe node has joined the cluster and will appear in the nodes list.\n")
+        if host == name:
+            same = f"the joining node has the same IP ({address}) as the node we contact"
+            return Reply(6, out=f"Connection failed. {same} (503).\n")
+        own = self._spec.host(host).address
+        # an address that the datastore has already is let in by no one, and the command does not notice
+        if options.worker or own not in self.datastore.members:
+            if not options.worker:
+                try:
+                    self.datastore.join(own, self._alive())
+                except NoMajorityError:
+                    raise RefusedError(
+                        Reply(6, out="Connection failed. failed to retrieve dqlite cluster nodes (500).\n")
+                    ) from None
+            self._become_member(host, node, name, worker=options.worker)
+        return Reply(out=f"Contacting cluster at {address}\nSuccessfully joined the cluster.\n")
 
     def _peer(self, address: str) -> tuple[str, Node]:
         for name, peer in self._nodes.items():
             if self._spec.host(name).address == address and self._hosts[name].running and not peer.worker and peer.member:
                 return name, peer
-        raise _RefusedError(Reply(1, out=f"Please ensure the master node is reachable: {address}\n"))
+        raise RefusedError(Reply(1, out=f"Please ensure the master node is reachable: {address}\n"))
 
-    @staticmethod
-    def _accepts(peer: Node, token: str) -> bool:
+    def _accepts(self, name: str, peer: Node, token: str) -> bool:
+        persistent = SnapTree(self._hosts[name].root).data / "credentials/persistent-cluster-tokens.txt"
+        if persistent.is_file() and token in persistent.read_text().split():
+            return True
         if token not in peer.tokens:
             return False
         end = peer.tokens[token]
@@ -252,9 +305,14 @@ class MicroK8s:
             return True
         return time.time() < end
 
-    def _become_member(self, host: str, node: Node, peer: Node, *, worker: bool) -> None:
-        tree, spec = SnapTree(self._hosts[host].root), self._spec.host(host)
+    def _become_member(self, host: str, node: Node, name: str, *, worker: bool) -> None:
+        tree, spec, peer = SnapTree(self._hosts[host].root), self._spec.host(host), self._nodes[name]
         authority = self._control_plane.authority or peer.authority
+        # arguments of its own are gone with it
+        arguments = (SnapTree(self._hosts[name].root).data / "args/kubelet").read_text().splitlines()
+        if worker:
+            arguments = [line for line in arguments if not line.startswith(_LABELS)] + [f"{_LABELS}={_WORKER_LABELS}"]
+        tree.write("args/kubelet", "".join(f"{line}\n" for line in arguments))
         if worker:
             kubelet = authority.client(f"system:node:{host}", "system:nodes")
             loopback = f"https://127.0.0.1:{PORT}"
@@ -268,19 +326,30 @@ class MicroK8s:
             self._write_admin(tree, authority)
             # a cluster token holds on every control-plane node
             node.tokens |= {token: end for token, end in peer.tokens.items() if end == float("inf")}
-        tree.write("var/lock/no-cert-reissue", "")
+        for formed in (tree, SnapTree(self._hosts[name].root)):
+            formed.write("var/lock/no-cert-reissue", "")
         self._control_plane.add_node(spec, node.version)
+        self._kubelets.up(host)
         node.member, node.worker = True, worker
 
     def _leave(self, host: str, node: Node, _rest: list[str]) -> Reply:
+        """The Node object stays, as a dead one: ``remove-node`` is for that."""
+        own = self._spec.host(host).address
         if not node.member:
-            return Reply(2, out="Not in clustering mode.\n")
-        others = [name for name, other in self._nodes.items() if other.member and name != host and not other.worker]
-        if host == self._first:
-            if others:
-                return Reply(3, out="This node holds the only copy of the Kubernetes database so it cannot leave the cluster.\n")
-            return Reply(2, out="Not in clustering mode.\n")
-        self._control_plane.remove_node(host)
+            # scripts/wrappers/leave.py: of a control plane nothing is asked
+            return Reply(out="Generating new cluster certificates.\n")
+        if not node.worker:
+            if self.datastore.voters == [own] and len(self.datastore.members) > 1:
+                return Reply(3, out="This node currently holds the only copy of the Kubernetes database so it cannot leave.\n")
+            if host == self._first:
+                return Reply(70, err="the stand-in's control plane runs on this host and cannot be moved\n")
+            self.datastore.hand_over(own, self._alive())
+            self._kubelets.down(host)  # its datastore is stopped first, then the others are asked
+            try:
+                self.datastore.remove(own, self._alive() - {own})
+            except NoMajorityError:
+                return Reply(2, out=f"Contacting node {own}:19001 failed. Error:\n")
+        self._kubelets.down(host)
         tree, spec = SnapTree(self._hosts[host].root), self._spec.host(host)
         tree.remove("certs/ca.remote.crt", "credentials/kubelet.config", "var/lock/clustered.lock", "var/lock/no-k8s-dqlite")
         tree.remove("var/lock/no-cert-reissue")
@@ -292,31 +361,37 @@ class MicroK8s:
         return Reply(out="Generating new cluster certificates.\nWaiting for node to start.\n")
 
     def _remove_node(self, _host: str, _node: Node, rest: list[str]) -> Reply:
-        parser = _Parser("remove-node")
+        parser = Parser("remove-node")
         parser.add_argument("node")
         parser.add_argument("--force", action="store_true")
-        name: str = parser.parse_args(rest).node
+        options = parser.parse_args(rest)
+        name = next((entry.name for entry in self._spec.hosts if options.node in (entry.name, entry.address)), None)
+        if name is None or not self._control_plane.has_node(name):
+            # it tries to take an address out of the datastore, and ends with 1 whatever comes of it
+            if options.force and options.node in self.datastore.members and self.datastore.has_majority(self._alive()):
+                self.datastore.remove(options.node, self._alive())
+            return Reply(1, out=f"Node {options.node} does not exist in Kubernetes.\n")
+        address = self._spec.host(name).address
+        if address in self.datastore.members:
+            if not options.force:
+                advice = "Please, run first 'microk8s leave' on the departing node."
+                return Reply(1, out=f"Removal failed. Node {name} is registered with dqlite. {advice}\n")
+            try:
+                self.datastore.remove(address, self._alive())
+            except NoMajorityError:
+                return Reply(2, out=f"Contacting node {address}:19001 failed. Error:\n")
         self._control_plane.remove_node(name)
         return Reply()
+
+    def _dbctl(self, _host: str, _node: Node, rest: list[str]) -> Reply | Execute:
+        """``dbctl backup -o NAME`` writes NAME.tar.gz into the caller's working directory."""
+        parser = Parser("dbctl")
+        parser.add_argument("act", choices=["backup"])
+        parser.add_argument("-o", dest="name", required=True)
+        name: str = parser.parse_args(rest).name
+        return Execute(("tar", "-czf", f"{name}.tar.gz", "-C", f"{_CURRENT}/var/kubernetes", "backend"))
 
     @staticmethod
     def _write_admin(tree: SnapTree, authority: Authority) -> None:
         admin = authority.client("admin", "system:masters")
         tree.write("credentials/client.config", kubeconfig(f"https://127.0.0.1:{PORT}", authority.pair.certificate, "admin", admin))
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argument parser that replies instead of ending the process."""
-
-    def __init__(self, command: str) -> None:
-        super().__init__(prog=f"microk8s {command}", add_help=False, allow_abbrev=False)
-
-    def error(self, message: str) -> NoReturn:
-        raise _RefusedError(Reply(2, err=f"{self.prog}: error: {message}\n"))
-
-
-def _split(call: Call) -> tuple[str, list[str]]:
-    name, *rest = call.argv
-    if "." in name:  # microk8s.kubectl
-        return name.partition(".")[2], rest
-    return (rest[0], rest[1:]) if rest else ("help", [])

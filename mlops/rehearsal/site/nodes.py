@@ -11,16 +11,17 @@ from mlops.rehearsal.site.spec import HostSpec, SiteSpec
 CAPACITY = {"cpu": "64", "memory": "256Gi", "ephemeral-storage": "1Ti", "pods": "500", "hugepages-2Mi": "2Gi"}
 
 
-def node_object(site: SiteSpec, host: HostSpec, kubernetes: str) -> dict[str, Any]:
+def node_object(site: SiteSpec, host: HostSpec, kubernetes: str, machine_id: str = "") -> dict[str, Any]:
     """A Node with the labels that MicroK8s gives, and with its status.
 
     Args:
         site: the site.
         host: the host.
         kubernetes: version that its kubelet reports, with leading ``v``.
+        machine_id: the host's; derived from the names of site and host when empty.
     """
     role = "microk8s-controlplane" if host.control_plane else "microk8s-worker"
-    identity = hashlib.md5(f"{site.name}/{host.name}".encode(), usedforsecurity=False).hexdigest()
+    identity = machine_id or hashlib.md5(f"{site.name}/{host.name}".encode(), usedforsecurity=False).hexdigest()
     return {
         "apiVersion": "v1",
         "kind": "Node",

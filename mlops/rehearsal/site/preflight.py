@@ -41,16 +41,17 @@ def search_path() -> str:
     return os.pathsep.join([*folders, *(folder for folder in _ADMINISTRATION if folder not in folders)])
 
 
-def check(*, rootless: bool) -> None:
+def check(*, rootless: bool, further: Iterable[Problem] = ()) -> None:
     """Checks programs, subordinate ids and kernel settings, then tries the namespaces for real.
 
     Args:
         rootless: whether an ordinary user opens the frame.
+        further: what else is missing for the site in question.
 
     Raises:
         UserError: with everything that is missing.
     """
-    problems = list(find_problems(rootless=rootless))
+    problems = [*find_problems(rootless=rootless), *further]
     if not problems:
         problems = list(_try_namespaces(rootless=rootless))
     if problems:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mlops.errors import UserError
 from mlops.rehearsal.site.frame import run_in_frame
-from mlops.rehearsal.site.image import base_image
+from mlops.rehearsal.site.image import base_images
 from mlops.rehearsal.site.inner import InterruptedBySignal, raise_on_signals
 from mlops.rehearsal.site.runs import run_directory
 from mlops.rehearsal.site.site import ThrowAwaySite
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
         workdir, base = options.inside
         return _inside(options.spec, options.tools, workdir, base, options.command)
     try:
-        base = base_image(lambda line: print(line, file=sys.stderr))
+        base = base_images(lambda line: print(line, file=sys.stderr), SiteSpec.load(options.spec).systems)
         with run_directory("shell") as run:
             module = [
                 sys.executable,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,9 +11,12 @@ from typing import Self
 from mlops.rehearsal.site.controlplane import ControlPlane
 from mlops.rehearsal.site.daemon import Daemon, Fault
 from mlops.rehearsal.site.host import Host
+from mlops.rehearsal.site.image import image_name
+from mlops.rehearsal.site.interception import Interception
 from mlops.rehearsal.site.journal import Journal
 from mlops.rehearsal.site.layers import stand_in_layer
 from mlops.rehearsal.site.network import Network
+from mlops.rehearsal.site.resolver import Resolver
 from mlops.rehearsal.site.spec import SiteSpec
 from mlops.rehearsal.site.standins import StandIns
 
@@ -27,7 +30,7 @@ class ThrowAwaySite:
         spec: the site.
         tools: paths of ``kubectl``, ``etcd``, ``kube-apiserver``, ``kube-controller-manager``, ``kube-scheduler`` and ``kwok``.
         workdir: an empty directory of the run.
-        base: root file system from :func:`mlops.rehearsal.site.image.base_image`, made before the frame was opened.
+        base: folder of images from :func:`mlops.rehearsal.site.image.base_images`, made before the frame was opened.
     """
 
     def __init__(self, spec: SiteSpec, tools: Mapping[str, Path], workdir: Path, base: Path) -> None:
@@ -36,10 +39,13 @@ class ThrowAwaySite:
         self._tools = tools
         self._base = base
         self._network = Network(spec, workdir / "netns")
+        names = {name: address for name, address in spec.proxy_addresses.items() if name != address}
+        self._resolver = Resolver(names, (str(spec.router(network).ip) for network in spec.networks))
+        self.proxy = Interception(spec, workdir / "proxy") if spec.proxy else None
         self.hosts = {entry.name: Host(entry, workdir / "hosts" / entry.name, self._network) for entry in spec.all_hosts}
         self.control_plane = ControlPlane(spec, tools, workdir / "cluster", self._network.namespace)
         self.stand_ins = StandIns(spec, self.hosts, self.control_plane, self.reboot)
-        self.daemon = Daemon(self.stand_ins.handle, self.reboot)
+        self.daemon = Daemon(self.stand_ins.handle, self.power_cut)
 
     def __enter__(self) -> Self:
         try:
@@ -60,12 +66,19 @@ class ThrowAwaySite:
         """
         self.workdir.mkdir(parents=True, exist_ok=True)
         self._network.start()
-        stand_ins = stand_in_layer(self.workdir / "stand-ins", self._base)
+        self._resolver.start()
+        if self.proxy:
+            self.proxy.start()
+        images = {system: self._base / image_name(system) for system in self.spec.systems}
+        layers = {system: stand_in_layer(self.workdir / "stand-ins" / system, image, system) for system, image in images.items()}
         tools = self._snap_tools()
         for host in self.hosts.values():
-            host.build(self._base, stand_ins, self.spec, tools)
+            host.build(images[host.spec.os], layers[host.spec.os], self.spec, tools)
+            if self.proxy:
+                self.proxy.be_public(host)
             self.daemon.listen(host.name, host.shared)
             host.boot()
+            self.stand_ins.snapd.boot(host.name)
         for host in self.hosts.values():
             host.wait_for_sshd()
 
@@ -76,6 +89,9 @@ class ThrowAwaySite:
             if host.running:
                 host.power_off()
         self.daemon.stop()
+        self._resolver.stop()
+        if self.proxy:
+            self.proxy.stop()
 
     def _snap_tools(self) -> Path:
         directory = self.workdir / "snap-tools"
@@ -87,21 +103,41 @@ class ThrowAwaySite:
         return directory
 
     def reboot(self, name: str) -> None:
+        """Shuts a host down in order and boots it; returns when its sshd answers again."""
+        self._without_power(name, self.hosts[name].shut_down)
+        self.power_on(name)
+
+    def power_cut(self, name: str) -> None:
         """Takes a host's power away and gives it back; returns when its sshd answers again."""
         self.power_off(name)
         self.power_on(name)
 
     def power_off(self, name: str) -> None:
         """Takes a host's power away; its control plane goes down with it."""
+        self._without_power(name, self.hosts[name].power_off)
+
+    def _without_power(self, name: str, end: Callable[[], None]) -> None:
         if name == self.control_plane.host:
             self.control_plane.stop()
-        self.hosts[name].power_off()
+        end()
+        self.stand_ins.microk8s.power(name, on=False)
 
     def power_on(self, name: str) -> None:
         """Boots a host; what it ran before comes up again."""
         self.hosts[name].power_on()
+        self.stand_ins.snapd.boot(name)
         if name == self.control_plane.host:
             self.control_plane.start()
+        self.stand_ins.microk8s.power(name, on=True)
+
+    def reinstall(self, name: str) -> None:
+        """Gives a host a fresh disk, as who installs it anew: another machine id, the same host key. The cluster is not told."""
+        self.power_off(name)
+        self.hosts[name].reinstall()
+        if self.proxy:
+            self.proxy.be_public(self.hosts[name])
+        self.stand_ins.forget(name)
+        self.power_on(name)
 
     def inject(self, fault: Fault) -> None:
         """Makes the next calls of a stand-in go wrong."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import yaml
 
 from mlops.rehearsal.site.layers import LIBRARY
 from mlops.rehearsal.site.pki import Authority, KeyPair
+from mlops.rehearsal.site.rooted import inside
 
 REVISION = "8612"
 # where the launch configuration is looked for, the first one found counts (canonical/microk8s-cluster-agent pkg/k8sinit)
@@ -56,10 +59,56 @@ _ARGUMENT_FILES = {
     "extraContainerdArgs": "containerd",
 }
 _ENVIRONMENT_FILES = {"extraContainerdEnv": "containerd-env", "extraCNIEnv": "cni-env"}
-_DEFAULT_ARGUMENTS: dict[str, dict[str, str]] = {
-    "kube-apiserver": {"--secure-port": "16443", "--authorization-mode": "AlwaysAllow", "--event-ttl": "5m"},
-    "kubelet": {"--fail-swap-on": "false", "--root-dir": "${SNAP_COMMON}/var/lib/kubelet"},
-    "kubectl": {"--kubeconfig": "${SNAP_DATA}/credentials/client.config"},
+# of canonical/microk8s microk8s-resources/default-args what scripts may come across
+DEFAULTS: dict[str, str] = {
+    "kube-apiserver": """\
+--cert-dir=${SNAP_DATA}/certs
+--service-cluster-ip-range=10.152.183.0/24
+--authorization-mode=AlwaysAllow
+--secure-port=16443
+--service-account-issuer='https://kubernetes.default.svc'
+--event-ttl=5m
+--profiling=false
+--enable-admission-plugins=EventRateLimit
+""",
+    "kubelet": """\
+--kubeconfig=${SNAP_DATA}/credentials/kubelet.config
+--anonymous-auth=false
+--root-dir=${SNAP_COMMON}/var/lib/kubelet
+--fail-swap-on=false
+--eviction-hard="memory.available<100Mi,nodefs.available<1Gi,imagefs.available<1Gi"
+--node-labels="microk8s.io/cluster=true,node.kubernetes.io/microk8s-controlplane=microk8s-controlplane"
+""",
+    "kube-proxy": """\
+--kubeconfig=${SNAP_DATA}/credentials/proxy.config
+--cluster-cidr=10.1.0.0/16
+--healthz-bind-address=127.0.0.1
+--profiling=false
+""",
+    "kube-controller-manager": """\
+--kubeconfig=${SNAP_DATA}/credentials/controller.config
+--use-service-account-credentials
+--leader-elect-lease-duration=60s
+--profiling=false
+""",
+    "kube-scheduler": """\
+--kubeconfig=${SNAP_DATA}/credentials/scheduler.config
+--leader-elect-lease-duration=60s
+--profiling=false
+""",
+    "containerd": "--config ${SNAP_DATA}/args/containerd.toml\n--address ${SNAP_COMMON}/run/containerd.sock\n",
+    "containerd-env": "# Remember to restart MicroK8s after editing this file:\nPATH=$PATH:$KATA_PATH\nulimit -n 65536 || true\n",
+    "cni-env": """\
+CNI=calico
+IPv4_SUPPORT=true
+IPv4_CLUSTER_CIDR=10.1.0.0/16
+IPv4_SERVICE_CIDR=10.152.183.0/24
+IPv6_SUPPORT=false
+""",
+    "kubectl": "",
+    "certs.d/docker.io/hosts.toml": (
+        'server = "https://docker.io"\n\n[host."https://registry-1.docker.io"]\n  capabilities = ["pull", "resolve"]\n'
+    ),
 }
 
 
@@ -91,6 +140,12 @@ class Launch:
         """Names of the addons that it switches on."""
         entries = self.fields.get("addons") or ()
         return tuple(str(entry["name"]) for entry in entries if not entry.get("disable"))
+
+    @property
+    def addon_arguments(self) -> dict[str, tuple[str, ...]]:
+        """Arguments of those addons."""
+        entries = self.fields.get("addons") or ()
+        return {str(entry["name"]): tuple(map(str, entry.get("args") or ())) for entry in entries}
 
 
 class SnapTree:
@@ -126,11 +181,15 @@ class SnapTree:
 
     def install(self, launch: Launch, authority: Authority, server: KeyPair) -> None:
         """Lays out what the snap and its install hook create."""
-        snap = self._root / "snap/microk8s" / REVISION
-        snap.mkdir(parents=True, exist_ok=True)
+        # where /snap is a link, it leads to a folder of the host and not of this machine
+        snap = inside(self._root, f"/snap/microk8s/{REVISION}")
+        for name, text in DEFAULTS.items():
+            path = snap / "default-args" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
         self._link(snap.parent / "current", REVISION)
         self._link(snap / "kubectl", "/run/snap-tools/kubectl")
-        binaries = self._root / "snap/bin"
+        binaries = inside(self._root, "/snap/bin")
         binaries.mkdir(exist_ok=True)
         for name in ("microk8s", "microk8s.kubectl"):
             self._link(binaries / name, f"/{LIBRARY}/stand_in.py")
@@ -166,34 +225,44 @@ class SnapTree:
 
     def uninstall(self) -> None:
         """Removes the snap and its data, also when only half installed. ``/var/lib/kubelet`` stays, as with the real one."""
-        shutil.rmtree(self._root / "snap/microk8s", ignore_errors=True)
+        shutil.rmtree(inside(self._root, "/snap/microk8s"), ignore_errors=True)
         for name in ("microk8s", "microk8s.kubectl"):
-            (self._root / "snap/bin" / name).unlink(missing_ok=True)
+            (inside(self._root, "/snap/bin") / name).unlink(missing_ok=True)
         shutil.rmtree(self.data.parent, ignore_errors=True)
 
+    def arguments(self, program: str) -> dict[str, str]:
+        """Arguments in a program's file, as kubelite reads them: quotes left out."""
+        pairs = (re.split("[= ]", line.strip(), maxsplit=1) for line in (self.data / "args" / program).read_text().splitlines())
+        return {name: "".join(value).strip("\"'") for name, *value in pairs if name.startswith("--")}
+
     def _arguments(self, launch: Launch) -> None:
-        files = {name: dict(values) for name, values in _DEFAULT_ARGUMENTS.items()}
+        files = dict(DEFAULTS)
         if not launch.fields:  # MicroK8s' built-in launch configuration
-            files["kubelet"] |= {"--cluster-domain": "cluster.local", "--cluster-dns": "10.152.183.10"}
-        for section, name in _ARGUMENT_FILES.items():
-            values = files.setdefault(name, {})
-            for key, value in (launch.fields.get(section) or {}).items():
-                if value is None:
-                    values.pop(key, None)
-                else:
-                    values[key] = str(value)
-        for name, values in files.items():
-            self.write(f"args/{name}", "".join(f"{key}={value}\n" for key, value in values.items()))
-        for section, name in _ENVIRONMENT_FILES.items():
-            entries = launch.fields.get(section) or {}
-            self.write(f"args/{name}", "".join(f'{key}="{value}"\n' for key, value in entries.items()))
+            files["kubelet"] += "--cluster-domain=cluster.local\n--cluster-dns=10.152.183.10\n"
+        for section, name in (_ARGUMENT_FILES | _ENVIRONMENT_FILES).items():
+            files[name] = _updated(files[name], launch.fields.get(section) or {})
         for name, text in (launch.fields.get("extraConfigFiles") or {}).items():
-            self.write(f"args/{name}", str(text))
+            files[name] = str(text)
         for registry, text in (launch.fields.get("containerdRegistryConfigs") or {}).items():
-            self.write(f"args/certs.d/{registry}/hosts.toml", str(text))
+            files[f"certs.d/{registry}/hosts.toml"] = str(text)
+        for name, text in files.items():
+            self.write(f"args/{name}", text)
 
     @staticmethod
     def _link(path: Path, target: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         path.symlink_to(target)
+
+
+def _updated(text: str, changes: Mapping[str, Any]) -> str:
+    """Lines of a file with values set or, by None, taken out (canonical/microk8s-cluster-agent, UpdateServiceArguments)."""
+    lines = []
+    left = dict(changes)
+    for line in filter(str.strip, text.splitlines()):
+        key = re.split("[= ]", line.strip(), maxsplit=1)[0]
+        value = left.pop(key, line) if key in changes else line
+        if value is not None:
+            lines.append(line if value is line else f"{key}={value}")
+    lines += [f"{key}={value}" for key, value in left.items() if value is not None]
+    return "\n".join(lines) + "\n" if lines else ""

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from mlops.rehearsal.site.facts import HostFacts
+from mlops.rehearsal.site.pki import KeyPair
+from mlops.rehearsal.site.systems import DEFAULT
 
 Role = Literal["control-plane", "worker", "storage"]
 
@@ -21,9 +26,13 @@ class HostSpec:
         prefix: length of the network prefix of ``address``.
         roles: what the host is used for; empty for a bastion.
         host_key: private ed25519 host key in OpenSSH PEM form. Secret.
-        user: the login user; ``root`` or a normal user, who then has sudo without a password.
+        user: the login user; ``root`` or a normal user, who then has sudo.
         authorized_key: public key line that may log in as ``user`` and as root.
         port: TCP port of sshd.
+        os: operating system, a name from :data:`mlops.rehearsal.site.systems.SYSTEMS`.
+        facts: its hardware and kernel, as far as host scripts look at them.
+        ipv6: an IPv6 address in a /64 of its own or shared with other hosts, at which sshd answers too; empty for none.
+        sudo_password: password that ``user`` needs for sudo; empty when sudo asks for none. Secret.
     """
 
     name: str
@@ -34,6 +43,10 @@ class HostSpec:
     user: str
     authorized_key: str
     port: int = 22
+    os: str = DEFAULT
+    facts: HostFacts = field(default_factory=HostFacts)
+    ipv6: str = ""
+    sudo_password: str = ""
 
     @property
     def network(self) -> ipaddress.IPv4Network:
@@ -44,6 +57,33 @@ class HostSpec:
     def control_plane(self) -> bool:
         """Whether the host runs an API server."""
         return "control-plane" in self.roles
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySpec:
+    """The proxy that is the hosts' only way out.
+
+    Attributes:
+        urls: what the hosts are told, without credentials; by name or address, with port.
+        authority: opens TLS in the name of everybody; None for a proxy that passes TLS on unopened. Secret.
+        username: the user that it asks for; None when it asks for none.
+        password: that user's. Secret.
+    """
+
+    urls: tuple[str, ...]
+    authority: KeyPair | None = None
+    username: str | None = None
+    password: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its names or addresses, each once."""
+        return tuple(dict.fromkeys(urlsplit(url).hostname or "" for url in self.urls))
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The TCP ports that it listens on, each once."""
+        return tuple(dict.fromkeys(urlsplit(url).port or 80 for url in self.urls))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +102,7 @@ class SiteSpec:
         kubernetes: version that the nodes report, with leading ``v``.
         seed: seed of the start delays.
         delay_scale: factor on the start delays of simulated pods; 0 makes them start at once.
+        proxy: the site's proxy; None when the site has none, then nothing outside is there at all.
     """
 
     name: str
@@ -75,6 +116,7 @@ class SiteSpec:
     kubernetes: str = "v1.35.4"
     seed: str = "onprem-mlops"
     delay_scale: float = 1.0
+    proxy: ProxySpec | None = None
 
     @property
     def all_hosts(self) -> tuple[HostSpec, ...]:
@@ -90,6 +132,17 @@ class SiteSpec:
                 found.append(host.network)
         return tuple(found)
 
+    @property
+    def ipv6_networks(self) -> tuple[ipaddress.IPv6Network, ...]:
+        """The IPv6 subnets on the site's wire; the router has the last address but one of each."""
+        found = {ipaddress.IPv6Interface(f"{host.ipv6}/64").network for host in self.all_hosts if host.ipv6}
+        return tuple(sorted(found))
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """Operating systems of its hosts, each once."""
+        return tuple(sorted({host.os for host in self.all_hosts}))
+
     def router(self, network: ipaddress.IPv4Network) -> ipaddress.IPv4Interface:
         """Address of the site's router in a subnet: the first that is neither a host's nor reserved.
 
@@ -102,6 +155,12 @@ class SiteSpec:
             if address not in taken and not any(low <= address <= high for low, high in ranges):
                 return ipaddress.IPv4Interface(f"{address}/{network.prefixlen}")
         raise ValueError(f"no free address in {network} for the site's router")
+
+    @property
+    def proxy_addresses(self) -> dict[str, str]:
+        """Name of the proxy -> address at which hosts reach it: its own, or for a name that of the router."""
+        router = str(self.router(self.networks[0]).ip)
+        return {name: name if _is_address(name) else router for name in (self.proxy.names if self.proxy else ())}
 
     def host(self, name: str) -> HostSpec:
         """The host of that name (KeyError when there is none)."""
@@ -122,11 +181,31 @@ class SiteSpec:
         bastion = data.pop("bastion", None)
         hosts = tuple(_host(entry) for entry in data.pop("hosts"))
         reserved = tuple(data.pop("reserved", ()))
-        return cls(hosts=hosts, bastion=_host(bastion) if bastion else None, reserved=reserved, **data)
+        proxy = data.pop("proxy", None)
+        return cls(
+            hosts=hosts,
+            bastion=_host(bastion) if bastion else None,
+            reserved=reserved,
+            proxy=_proxy(proxy) if proxy else None,
+            **data,
+        )
 
 
 def _host(entry: dict[str, Any]) -> HostSpec:
-    return HostSpec(**{**entry, "roles": tuple(entry["roles"])})
+    return HostSpec(**{**entry, "roles": tuple(entry["roles"]), "facts": HostFacts.load(entry["facts"])})
+
+
+def _proxy(entry: dict[str, Any]) -> ProxySpec:
+    authority = entry.pop("authority")
+    return ProxySpec(**{**entry, "urls": tuple(entry["urls"]), "authority": KeyPair(**authority) if authority else None})
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.IPv4Address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _range(text: str) -> tuple[ipaddress.IPv4Address, ipaddress.IPv4Address]:

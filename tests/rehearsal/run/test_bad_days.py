@@ -15,7 +15,7 @@ from mlops.folders import cache_folder
 from mlops.rehearsal.run.outside import TOOLS, keep_logs, make_plan
 from mlops.rehearsal.site import preflight
 from mlops.rehearsal.site.frame import run_in_frame
-from mlops.rehearsal.site.image import base_image
+from mlops.rehearsal.site.image import base_images
 from mlops.rehearsal.site.runs import run_directory
 from mlops.settings import read_site_file
 from mlops.tools import resolve
@@ -31,7 +31,7 @@ def test_bad_days(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         preflight.check(rootless=os.geteuid() != 0)
     except UserError as error:
         pytest.skip(f"this machine cannot hold a throw-away site: {error}")
-    tools, base = resolve(TOOLS), base_image(print)
+    tools, base = resolve(TOOLS), base_images(print)
     lock = read_lock(ROOT / "manifests" / "sources.lock.yaml")
     fetch(lock.values(), Places.from_environment(checkout=ROOT, air_gap=None, mirrors=()), cache_folder(), report=print)
     site_file = HERE / "Pulumi.badday.yaml"

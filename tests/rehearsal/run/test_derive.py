@@ -16,6 +16,8 @@ from mlops.settings import Origin, parse_site, read_site_file
 
 ROOT = Path(__file__).parents[3]
 SITES = ("baremetal", "corporate", "cloud")
+PROXY_ROOT = "trust.extraRoots[0]"
+"""Replaced where there is a proxy that opens TLS."""
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -37,10 +39,12 @@ def test_the_derived_file_differs_in_host_keys_and_secrets_only(name: str) -> No
     before, after = dict(leaves(yaml.safe_load(text))), dict(leaves(yaml.safe_load(derived.text)))
     different = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
     assert different, "host keys must differ"
-    assert all(path.endswith("hostKey") for path in different), different
+    replaced = {"corporate": {PROXY_ROOT}}.get(name, set())
+    others = {path.removeprefix("config.onprem-mlops:") for path in different if not path.endswith("hostKey")}
+    assert others == replaced
     named = {f"config.onprem-mlops:{path}" for path in derived.changes}
     assert different <= named
-    assert {path for path in derived.changes if not path.endswith("hostKey")} == {
+    assert {path for path in derived.changes if not path.endswith("hostKey")} == replaced | {
         path.removeprefix("onprem-mlops:") for path in derived.secret_values
     }
 
@@ -78,6 +82,87 @@ def test_a_corporate_authority_is_stood_in_for_with_its_key_and_the_settings_acc
     values["hosts"]["access"]["key"] = derived.user_key.private
     site = parse_site(values, origin=Origin(stack="corporate", from_engine=True))  # checks chain, expiry and that the key fits
     assert site.trust.authority.kind == "corporate"
+
+
+def further(tmp_path: Path) -> Path:
+    """A corporate site with keys elsewhere, other ways to its hosts, a lost host, disks and a registry."""
+    document = yaml.safe_load((ROOT / "Pulumi.corporate.yaml").read_text(encoding="utf-8"))
+    config = document["config"]
+    hosts = config["onprem-mlops:hosts"]
+    hosts["access"] |= {"agent": True, "sudoPassword": {"secure": "v1:x"}}
+    hosts["access"]["bastion"]["keyFile"] = "~/.ssh/jump"
+    corp1, corp2, corp3, corp4 = hosts["nodes"]
+    corp1 |= {"sshAddress": "2001:db8::11", "osFamily": "suse", "dataDisks": ["/dev/disk/by-id/nvme-a", "/dev/disk/by-id/nvme-b"]}
+    corp2["sshAddress"] = "corp2.corporate.example"
+    corp3 |= {"lost": True, "roles": ["control-plane", "worker"]}
+    corp4["osFamily"] = "redhat"
+    config["onprem-mlops:registries"] = [{"host": "quay.io", "username": "u", "password": {"secure": "v1:y"}}]
+    file = tmp_path / "Pulumi.corporate.yaml"
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return file
+
+
+def test_keys_that_lie_elsewhere_are_replaced_by_the_rehearsals_own(tmp_path: Path) -> None:
+    file = further(tmp_path)
+    derived = derive(file.read_text(encoding="utf-8"), read_site_file(file))
+    values = {path.removeprefix("onprem-mlops:"): value for path, value in derived.secret_values.items()}
+    assert set(values) == {"hosts.access.key", "hosts.access.sudoPassword", "registries[0].password"}
+    assert values["hosts.access.key"] == derived.user_key.private
+    assert "PRIVATE KEY" not in values["hosts.access.sudoPassword"] + values["registries[0].password"]
+    taken_out = {"hosts.access.agent", "hosts.access.bastion.keyFile", "hosts.nodes[1].sshAddress"}
+    assert {path for path in derived.changes if not path.endswith("hostKey")} == {PROXY_ROOT} | taken_out | set(values)
+    (tmp_path / "derived").mkdir()
+    again = tmp_path / "derived" / file.name
+    again.write_text(derived.text, encoding="utf-8")
+    access = read_site_file(again).hosts
+    assert access
+    assert access.access_of(access.nodes[1]).ssh_address == "172.16.20.12"
+    assert access.access_of(access.nodes[0]).ssh_address == "2001:db8::11"
+
+
+def test_the_throw_away_site_follows_what_the_settings_say_of_hosts(tmp_path: Path) -> None:
+    file = further(tmp_path)
+    site = read_site_file(file)
+    derived = derive(file.read_text(encoding="utf-8"), site)
+    hosts = site_spec(site, derived, delay_scale=0).hosts
+    assert [(host.name, host.os, host.ipv6) for host in hosts] == [
+        ("corp1", "leap-15.6-stand-in", "2001:db8::11"),
+        ("corp2", "debian-12", ""),
+        ("corp4", "rocky-9-stand-in", ""),
+    ]
+    assert [disk.by_id for disk in hosts[0].facts.disks if disk.by_id] == ["nvme-a", "nvme-b"]
+    assert {host.sudo_password for host in hosts} == {derived.secret_values["onprem-mlops:hosts.access.sudoPassword"]}
+
+
+def test_the_throw_away_site_has_the_sites_own_proxy(tmp_path: Path) -> None:
+    document = yaml.safe_load((ROOT / "Pulumi.corporate.yaml").read_text(encoding="utf-8"))
+    document["config"]["onprem-mlops:proxy"] |= {
+        "https": "http://172.16.8.99:8080",
+        "username": "svc",
+        "password": {"secure": "v1:x"},
+    }
+    file = tmp_path / "Pulumi.corporate.yaml"
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    site = read_site_file(file)
+    derived = derive(file.read_text(encoding="utf-8"), site)
+    proxy = site_spec(site, derived, delay_scale=0).proxy
+    assert proxy is not None
+    assert proxy.authority is not None
+    assert proxy.urls == ("http://proxy.corporate.example:3128", "http://172.16.8.99:8080")
+    assert (proxy.username, proxy.password) == ("svc", derived.secret_values["onprem-mlops:proxy.password"])
+    assert yaml.safe_load(derived.text)["config"]["onprem-mlops:trust"]["extraRoots"] == [proxy.authority.certificate]
+    assert proxy.authority.key not in derived.text
+
+
+def test_a_proxy_without_a_root_of_its_own_opens_nothing(tmp_path: Path) -> None:
+    document = yaml.safe_load((ROOT / "Pulumi.corporate.yaml").read_text(encoding="utf-8"))
+    del document["config"]["onprem-mlops:trust"]["extraRoots"]
+    file = tmp_path / "Pulumi.corporate.yaml"
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    site = read_site_file(file)
+    proxy = site_spec(site, derive(file.read_text(encoding="utf-8"), site), delay_scale=0).proxy
+    assert proxy is not None
+    assert proxy.authority is None
 
 
 @pytest.mark.parametrize("name", SITES)

@@ -1,4 +1,4 @@
-"""What the tests of the throw-away site share: a cache of their own with the machine's base image, and the way into a frame."""
+"""What the tests of the throw-away site share: a cache of their own with the machine's images, and the way into a frame."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlops.errors import UserError
 from mlops.folders import cache_folder
 from mlops.rehearsal.site import preflight
 from mlops.rehearsal.site.frame import run_in_frame
-from mlops.rehearsal.site.image import base_image
+from mlops.rehearsal.site.image import base_images
 from mlops.rehearsal.site.runs import run_directory
 from mlops.rehearsal.site.site import ThrowAwaySite
 from mlops.rehearsal.site.spec import SiteSpec
@@ -25,17 +25,17 @@ ROOT = HERE.parents[2]
 
 @pytest.fixture(scope="session")
 def base() -> Path:
-    """The base image, made once per machine; skips where no frame can be opened."""
+    """The folder of images, with the one that most tests use; skips where no frame can be opened."""
     try:
         preflight.check(rootless=os.geteuid() != 0)
     except UserError as error:
         pytest.skip(f"this machine cannot hold a throw-away site: {error}")
-    return base_image(print)
+    return base_images(print)
 
 
 @pytest.fixture
 def cache(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache that knows the base image: rehearsals of others do not disturb."""
+    """An empty cache that knows the images: rehearsals of others do not disturb."""
     images = cache_folder() / "images"
     directory = tmp_path / "cache"
     directory.mkdir()

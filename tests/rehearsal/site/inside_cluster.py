@@ -164,6 +164,8 @@ def test_a_reboot_of_the_control_plane_keeps_the_cluster(inside_site: ThrowAwayS
 
 def test_a_worker_leaves(inside_site: ThrowAwaySite) -> None:
     on(inside_site, "node3", "/snap/bin/microk8s leave; snap remove --purge microk8s")
+    kubectl(inside_site, "wait", "--for=condition=Ready=Unknown", "node/node3", "--timeout=30s")
+    on(inside_site, "node1", "/snap/bin/microk8s remove-node node3")
     assert "node3" not in kubectl(inside_site, "get", "nodes", "-o", "name")
     assert refused(inside_site, "node3", "ls -d /var/snap/microk8s /snap/bin/microk8s")[0] != 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlops.rehearsal.site.daemon import Fault
+from mlops.rehearsal.site.facts import GIB, Disk
 from mlops.rehearsal.site.site import ThrowAwaySite
 from tests.rehearsal.site.site_for_tests import make_site
 
@@ -103,10 +105,46 @@ def test_root_of_a_host_cannot_touch_the_machine(inside_site: ThrowAwaySite, com
 def test_kernel_settings_stand_in_per_host(inside_site: ThrowAwaySite) -> None:
     script = """echo 'fs.inotify.max_user_instances = 2280' > /etc/sysctl.d/90-test.conf
         sysctl --system >/dev/null
-        sysctl -n fs.inotify.max_user_instances"""
-    assert ssh("192.168.50.11", "sudo -n bash -s", stdin=script)[:2] == (0, "2280\n")
-    assert inside_site.hosts["node2"].run(["sysctl", "-n", "fs.inotify.max_user_instances"]).returncode != 0
+        sysctl -n fs.inotify.max_user_instances
+        cat /proc/sys/fs/inotify/max_user_instances"""
+    assert ssh("192.168.50.11", "sudo -n bash -s", stdin=script)[:2] == (0, "2280\n2280\n")
+    assert inside_site.hosts["node2"].run(["cat", "/proc/sys/fs/inotify/max_user_instances"]).stdout == "128\n"
+    assert inside_site.hosts["node1"].view.written["fs.inotify.max_user_instances"] == "2280"
+    assert "fs.inotify.max_user_instances" not in inside_site.hosts["node2"].view.written
     assert inside_site.journal("node1").calls("sysctl", "--system")[0].user == 0
+
+
+def test_hardware_and_kernel_are_those_of_the_facts(inside_site: ThrowAwaySite) -> None:
+    host = inside_site.hosts["node2"]
+    script = """nproc; uname -r; free -k | awk '/Mem/ {print $2}'; swapon --show=NAME --noheadings
+        df -Pk /var | awk 'NR==2 {print $2,$5}'
+        cat /sys/class/net/eth0/mtu; ip -o link show eth0 | grep -o 'mtu [0-9]*'
+        command -v getenforce; hostname; cat /etc/machine-id
+        lsblk -dno NAME,SIZE,FSTYPE /dev/disk/by-id/data; readlink -f /dev/disk/by-id/data"""
+    disks = (*host.facts.disks, Disk("vdb", 10 * GIB, by_id="data", fstype="xfs"))
+    host.set_fact(cores=2, kernel="4.18.0", memory_kib=4096000, swaps=("/dev/vda3",), var_used_percent=95, mtu=1450)
+    host.set_fact(selinux="enforcing", host_name="other", machine_id="0" * 32, disks=disks, var_kib=1000)
+    assert ssh("192.168.50.12", "sudo -n bash -s", stdin=script)[1].splitlines() == [
+        *("2", "4.18.0", "4096000", "/dev/vda3", "1000 95%"),
+        *("1450", "mtu 1450", "/usr/local/sbin/getenforce", "other", "0" * 32),
+        *("vdb 10G xfs", "/dev/vdb"),
+    ]
+    host.set_fact(selinux="", host_name="", mtu=1500, swaps=())
+    assert ssh("192.168.50.12", "sudo -n bash -s", stdin="command -v getenforce; hostname")[1] == "node2\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "echo 1 > /proc/sys/vm/swappiness",
+        "echo 1 > /sys/fs/cgroup/cgroup.controllers",
+        "rm /usr/local/sbin/.",
+        "umount /sys",
+        "touch /usr/local/sbin/new",
+    ],
+)
+def test_the_view_is_not_roots_to_change(inside_site: ThrowAwaySite, command: str) -> None:
+    assert ssh("192.168.50.11", "sudo -n sh -e", stdin=command)[0] != 0
 
 
 def test_debian_and_snapd_are_what_scripts_look_for(inside_site: ThrowAwaySite) -> None:
@@ -142,13 +180,73 @@ def test_a_fault_hits_once(inside_site: ThrowAwaySite) -> None:
     assert [record.code for record in inside_site.journal("node3").calls("timedatectl")] == [1, 0]
 
 
-def test_a_reboot_keeps_files_and_ends_processes(inside_site: ThrowAwaySite) -> None:
-    script = "touch /root/kept /run/lost; sleep 300 & reboot"
-    assert ssh("192.168.50.13", "sudo -n bash -s", stdin=script)[0] != 0
+def wait_until_up(site: ThrowAwaySite, name: str) -> None:
     deadline = time.monotonic() + 10
-    while ssh("192.168.50.13", "true")[0] != 0:
-        assert time.monotonic() < deadline, inside_site.hosts["node3"].log()
-    assert ssh("192.168.50.13", "sudo -n ls /root/kept /run/lost 2>/dev/null; pgrep -c sleep")[1] == "/root/kept\n0\n"
+    while ssh(site.spec.host(name).address, "true")[0] != 0:
+        assert time.monotonic() < deadline, site.hosts[name].log()
+
+
+def test_a_reboot_keeps_files_and_ends_processes_in_order(inside_site: ThrowAwaySite) -> None:
+    script = """touch /root/kept /run/lost; modprobe vxlan
+        mkdir -p /etc/modules-load.d; echo nvme_tcp > /etc/modules-load.d/test.conf
+        setsid sh -c 'trap "echo ended > /root/told; exit" TERM; while :; do sleep 0.1; done' </dev/null >/dev/null 2>&1 &
+        reboot; sleep 30"""
+    assert ssh("192.168.50.13", "sudo -n bash -s", stdin=script)[0] != 0
+    wait_until_up(inside_site, "node3")
+    look = "sudo -n ls /root/kept /root/told /run/lost 2>/dev/null; pgrep -c sleep; ls -d /sys/module/nvme_tcp /sys/module/vxlan"
+    assert ssh("192.168.50.13", look)[1] == "/root/kept\n/root/told\n0\n/sys/module/nvme_tcp\n"
+
+
+def test_a_power_cut_asks_nobody(inside_site: ThrowAwaySite) -> None:
+    script = """setsid sh -c 'trap "echo ended > /root/asked" TERM; while :; do sleep 0.1; done' </dev/null >/dev/null 2>&1 & """
+    assert ssh("192.168.50.13", "sudo -n bash -s", stdin=script)[0] == 0
+    inside_site.power_cut("node3")
+    assert ssh("192.168.50.13", "sudo -n ls /root/asked")[0] != 0
+
+
+def test_a_reinstalled_host_has_nothing_but_its_host_key(inside_site: ThrowAwaySite) -> None:
+    before = inside_site.hosts["node3"].machine_id
+    assert ssh("192.168.50.13", "sudo -n touch /root/old; sudo -n systemctl disable ssh; cat /etc/machine-id")[1].endswith(
+        f"{before}\n"
+    )
+    inside_site.reinstall("node3")
+    _, out, _ = ssh("192.168.50.13", "sudo -n ls /root/old 2>/dev/null; systemctl is-enabled ssh; cat /etc/machine-id")
+    assert out.splitlines()[:1] == ["enabled"]
+    assert out.splitlines()[1:] == [inside_site.hosts["node3"].machine_id] != [before]
+    inside_site.reinstall("node3")
+    assert inside_site.hosts["node3"].machine_id not in out
+
+
+def test_ipv6_by_the_frame_and_between_hosts(inside_site: ThrowAwaySite) -> None:
+    known = KEYS / "known_hosts6"
+    (line,) = (line for line in (KEYS / "known_hosts").read_text().splitlines() if line.startswith("192.168.50.12 "))
+    known.write_text(line.replace("192.168.50.12", "fd00:50::12") + "\n")
+    assert ssh("fd00:50::12", "hostname", known_hosts=known)[:2] == (0, "node2\n")
+    probe = "exec 3<>/dev/tcp/fd00:50::12/22 && head -c 4 <&3"
+    assert inside_site.hosts["node3"].run(["bash", "-c", probe]).stdout == "SSH-"
+    inside_site.power_cut("node2")
+    assert ssh("fd00:50::12", "true", known_hosts=known)[0] == 0
+
+
+def test_a_sudo_that_wants_a_password(inside_site: ThrowAwaySite) -> None:
+    def on_bastion(command: str, stdin: str = "") -> tuple[int, str, str]:
+        return ssh("192.168.60.2", command, user="jump", stdin=stdin)
+
+    code, _, err = on_bastion("sudo -n true")
+    assert (code, "password is required" in err) == (1, True)
+    assert on_bastion("sudo -k -S -p '' id -u", "s3cret pass\n")[:2] == (0, "0\n")
+    assert on_bastion("sudo -k -S -p '' id -u", "wrong\n")[0] == 1
+
+
+def test_the_eleventh_connection_that_has_not_logged_in_is_refused(inside_site: ThrowAwaySite) -> None:
+    waiting = [socket.create_connection(("192.168.50.11", 22), timeout=5) for _ in range(10)]
+    try:
+        assert [connection.recv(4) for connection in waiting] == [b"SSH-"] * 10
+        with socket.create_connection(("192.168.50.11", 22), timeout=5) as eleventh:
+            assert eleventh.recv(4) in (b"", b"Exce")
+    finally:
+        for connection in waiting:
+            connection.close()
 
 
 def test_a_host_without_power_is_unreachable(inside_site: ThrowAwaySite) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlops.rehearsal.site.image import image_directory
+from mlops.rehearsal.site.image import image_name, images_directory
+from mlops.rehearsal.site.systems import DEFAULT
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -59,10 +60,10 @@ def as_user(
 
 
 def give_image(home: Path, base: Path) -> None:
-    """The machine's base image under the user's ids, instead of a second mmdebstrap."""
-    image = home / "cache" / "images" / image_directory(USER).name
+    """The machine's image under the user's ids, instead of a second mmdebstrap."""
+    image = home / "cache" / "images" / images_directory(USER).name / image_name(DEFAULT)
     archive = home / "base.tar"
-    subprocess.run(["tar", "-c", "--exclude=./dev/*", "-C", str(base), "-f", str(archive), "."], check=True)
+    subprocess.run(["tar", "-c", "--exclude=./dev/*", "-C", str(base / image_name(DEFAULT)), "-f", str(archive), "."], check=True)
     unpack = f"mkdir {image} && tar -x -C {image} -f {archive}"
     done = as_user(home, "sh", "-c", f"mkdir -p {image.parent} && unshare -U --map-auto --map-root-user sh -c '{unpack}'")
     assert done.returncode == 0, done.stderr

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from mlops.rehearsal.site.facts import HostFacts
 from mlops.rehearsal.site.spec import HostSpec, Role, SiteSpec
+from mlops.rehearsal.site.systems import DEFAULT
 
 
 def key_pair() -> tuple[str, str]:
@@ -36,13 +39,26 @@ class SiteForTests:
         return directory / "spec.json"
 
 
-def make_site(name: str = "test") -> SiteForTests:
+def make_site(
+    name: str = "test", *, systems: Mapping[str, str] | None = None, facts: Mapping[str, HostFacts] | None = None
+) -> SiteForTests:
+    """The site; its hosts have the usual system and facts unless told otherwise, by name."""
     client, public = key_pair()
     keys: dict[str, str] = {}
 
     def host(host_name: str, address: str, user: str, *roles: Role) -> HostSpec:
         private, keys[host_name] = key_pair()
-        return HostSpec(host_name, address, 24, roles, private, user, public)
+        return HostSpec(
+            host_name,
+            address,
+            24,
+            roles,
+            private,
+            user,
+            public,
+            os=(systems or {}).get(host_name, DEFAULT),
+            facts=(facts or {}).get(host_name, HostFacts()),
+        )
 
     hosts = (
         host("node1", "192.168.50.11", "deploy", "control-plane"),

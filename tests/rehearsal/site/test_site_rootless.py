@@ -30,10 +30,10 @@ def test_an_ordinary_user_with_subordinate_ids_holds_a_site(home: Path, base: Pa
     for path in (keys, *keys.iterdir()):
         os.chown(path, USER, USER)
     ssh = f"ssh -F none -i {keys}/id -o BatchMode=yes -o UserKnownHostsFile={keys}/known_hosts deploy@192.168.50.12"
-    command = f"{ssh} 'hostname; sudo -n id -u; snap list'; id -u; sysctl -w vm.swappiness=$(cat /proc/sys/vm/swappiness)"
+    command = f"{ssh} 'hostname; sudo -n id -u; snap version'; id -u; sysctl -w vm.swappiness=$(cat /proc/sys/vm/swappiness)"
     shell = [sys.executable, "-m", "mlops.rehearsal.site.shell", "--spec", str(keys / "spec.json"), "--", "sh", "-c", command]
     result = as_user(home, *shell)
-    assert result.stdout.startswith("node2\n0\nName "), result.stdout + result.stderr
+    assert result.stdout.startswith("node2\n0\nsnap "), result.stdout + result.stderr
     assert result.stdout.endswith("\n0\n")  # root, in the frame only
     assert list((home / "cache" / "rehearsals").iterdir()) == []
 

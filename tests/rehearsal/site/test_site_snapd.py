@@ -67,7 +67,7 @@ def test_install_hold_list_remove(snapd: Snapd, recorder: Recorder) -> None:
         ("snap install microk8s --classic --channel=1.35/best", "not available on 1.35/best"),
         ("snap install microk8s --channel=1.35/stable", "--classic"),
         ("snap install other", "not found"),
-        ("snap refresh microk8s", "no such snap"),
+        ("snap refresh microk8s", "not installed"),
         ("snap frobnicate", "unknown command"),
     ],
 )

@@ -1,0 +1,56 @@
+"""Runs inside a frame (test_doctor_is_fast.py starts it): how long `mlops doctor --drift` takes."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from mlops.hosts.compose import script_version
+from mlops.hosts.examination import Question, examine
+from mlops.rehearsal.site.daemon import Fault
+from mlops.rehearsal.site.site import ThrowAwaySite
+
+FOLDER = Path(os.environ.get("SITE_TEST_KEYS", "."))
+DELAY_SECONDS = 2.0
+# As a deployment leaves them: a file, a block, a sysctl, the machine.
+RECORD = """
+set -e
+mkdir -p /var/lib/onprem-mlops/deployed && cd /var/lib/onprem-mlops/deployed
+echo content >/etc/onprem-mlops.conf
+printf '%s\\n' '# onprem-mlops: begin' 'A=1' '# onprem-mlops: end' >>/etc/environment
+{
+  printf 'file\\t/etc/onprem-mlops.conf\\t%s\\n' "$(echo content | sha256sum | cut -d ' ' -f 1)"
+  printf 'block\\t/etc/environment\\t%s\\n' "$(echo A=1 | sha256sum | cut -d ' ' -f 1)"
+  printf 'sysctl\\tfs.aio-max-nr\\t%s\\n' "$(cat /proc/sys/fs/aio-max-nr)"
+  printf 'unit\\tssh.service\\tenabled\\n'
+  printf 'machine\\t%s\\nversion\\t%s\\n' "$(cat /etc/machine-id)" "$1"
+} >prepare
+"""
+
+
+def seconds(site: ThrowAwaySite, *hosts: str) -> float:
+    """How long it takes to compare hosts with their records, each probe delayed."""
+    site.inject(Fault(("systemctl", "is-enabled"), action="delay", seconds=DELAY_SECONDS, times=len(hosts)))
+    asked: list[str] = []
+    began = time.monotonic()
+    result = examine(
+        Question(FOLDER / "Pulumi.test.yaml", "test", lambda _: None, against_records=True, hosts=hosts),
+        lambda name, _: asked.append(name),
+    )
+    taken = time.monotonic() - began
+    assert result.findings == ()
+    assert sorted(asked) == sorted(hosts)
+    return taken
+
+
+def test_speed(inside_site: ThrowAwaySite) -> None:
+    names = [host.name for host in inside_site.spec.hosts]
+    for name in names:
+        done = inside_site.hosts[name].run(["bash", "-s", "--", script_version("prepare")], stdin=RECORD)
+        assert done.returncode == 0, done.stderr
+    one = seconds(inside_site, names[0])
+    all_of_them = seconds(inside_site, *names)
+    print(f"one host {one:.2f} s, twenty {all_of_them:.2f} s")
+    assert one > DELAY_SECONDS
+    assert all_of_them <= 1.5 * one
