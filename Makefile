@@ -42,7 +42,7 @@ lint: $(VENV) ## style, import contracts, shell scripts, YAML
 	@$(BIN)/ruff format --quiet --diff
 	@$(BIN)/lint-imports --no-logo
 	@command -v shellcheck > /dev/null || { echo 'shellcheck is missing; it is in the Debian package shellcheck' >&2; exit 1; }
-	@find mlops tests manifests -name '*.sh' -exec shellcheck --shell=bash {} + && shellcheck .ci/run
+	@find mlops tests manifests -name '*.sh' -exec shellcheck --shell=bash {} + && shellcheck .ci/run tests/host/*.bats tests/host/helper.bash
 	@$(BIN)/yamllint --strict .
 
 types: $(VENV) ## mypy, strict

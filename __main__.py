@@ -16,18 +16,21 @@ from components.manifests import Manifests
 from components.outputs import LayerOutputs, export_outputs
 from components.proxy import proxy_access
 from components.trust import CaChain, CaChainArgs
+from mlops.bundles import bundles_in
+from mlops.bundles.requests import Demand, demand
 from mlops.errors import UserError
+from mlops.hosts.expectations import enabled_bundles
 from mlops.settings import MicroK8sCluster, Site
 
 
-def build_cluster(site: Site, trust: CaChain) -> Cluster:
+def build_cluster(site: Site, trust: CaChain, manifests: Manifests) -> Cluster:
     """The cluster, and for MicroK8s the hosts below it."""
     if not isinstance(site.cluster, MicroK8sCluster):
         return ExistingCluster("cluster", ExistingClusterArgs(settings=site.cluster))
     if site.hosts is None:
         raise ValueError("the settings refuse MicroK8s without hosts")
     proxy = proxy_access(site)
-    preflight = Preflight("hosts", PreflightArgs(site=site, proxy=proxy))
+    preflight = Preflight("hosts", PreflightArgs(site=site, proxy=proxy, demand=demand_of(site, manifests)))
     hosts = PreparedHosts(
         "hosts",
         PreparedHostsArgs(
@@ -55,9 +58,14 @@ def build_cluster(site: Site, trust: CaChain) -> Cluster:
     )
 
 
-def build_platform(site: Site, trust: CaChain, cluster: Cluster) -> list[LayerOutputs]:
+def demand_of(site: Site, manifests: Manifests) -> Demand:
+    """What the site's layers ask of its hosts together."""
+    bundles = manifests.load(*enabled_bundles(site, bundles_in(manifests.folder)))
+    return demand(item for bundle in bundles for item in bundle.objects)
+
+
+def build_platform(site: Site, trust: CaChain, cluster: Cluster, manifests: Manifests) -> list[LayerOutputs]:
     """The layers whose objects go into the cluster; all of these are put in order together."""
-    manifests = Manifests.of(Path(__file__).parent, site.sources)
     objects = ClusterObjects(
         ClusterObjectsArgs(cluster=cluster.access, manifests=manifests, deadlines=site.deadlines, data=site.data)
     )
@@ -80,11 +88,12 @@ def build_platform(site: Site, trust: CaChain, cluster: Cluster) -> list[LayerOu
 def build(site: Site) -> None:
     """Registers every layer."""
     trust = CaChain("trust", CaChainArgs(site=site.name, authority=site.trust.authority, extra_roots=site.trust.extra_roots))
-    cluster = build_cluster(site, trust)
+    manifests = Manifests.of(Path(__file__).parent, site.sources)
+    cluster = build_cluster(site, trust, manifests)
     export_outputs(
         ca_certificate=trust.root_certificate,
         kubeconfig=cluster.access.kubeconfig,
-        layers=[trust.outputs, cluster.outputs, *build_platform(site, trust, cluster)],
+        layers=[trust.outputs, cluster.outputs, *build_platform(site, trust, cluster, manifests)],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlops.bundles import Bundle, Kustomize, Places, load_bundles, read_lock
@@ -24,6 +24,7 @@ class Manifests:
 
     folder: Path
     places: Places
+    _loaded: dict[str, Bundle] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, checkout: Path, sources: Sources) -> Manifests:
@@ -32,12 +33,18 @@ class Manifests:
         return cls(folder=checkout / "manifests", places=places)
 
     def load(self, *names: str) -> tuple[Bundle, ...]:
-        """Renders bundles, several at a time, as far as they are not kept in the cache.
+        """Renders bundles, several at a time, as far as they are not kept in the cache; each is read once in a run.
 
         Raises:
             UserError: a source is not to be had, or a folder does not render.
         """
-        return load_bundles(names, manifests=self.folder, places=self.places, cache=cache_folder(), kustomize=Kustomize.pinned())
+        missing = [name for name in names if name not in self._loaded]
+        if missing:
+            found = load_bundles(
+                missing, manifests=self.folder, places=self.places, cache=cache_folder(), kustomize=Kustomize.pinned()
+            )
+            self._loaded.update((bundle.name, bundle) for bundle in found)
+        return tuple(self._loaded[name] for name in names)
 
     def version(self, source: str) -> str:
         """Release of an upstream source, as the lock file pins it."""

@@ -33,7 +33,7 @@ class PreflightArgs:
     Attributes:
         site: a site with hosts.
         proxy: the way to the outside, which the hosts try.
-        demand: what the enabled layers ask for; None leaves the sums to `mlops doctor`.
+        demand: what the enabled layers ask for; None leaves the sums out.
     """
 
     site: Site

@@ -22,7 +22,8 @@ from mlops.cli.settings import project_directory, site_path
 from mlops.errors import UserError
 from mlops.folders import cache_folder
 from mlops.hosts.checks import CHECKS, Finding, Report, table
-from mlops.hosts.examination import Question, enabled_bundles, examine
+from mlops.hosts.examination import Question, examine
+from mlops.hosts.expectations import enabled_bundles
 from mlops.hosts.ssh import Answer
 from mlops.settings import Site
 from mlops.settings.stackfile import site_name_of

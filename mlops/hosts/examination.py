@@ -26,10 +26,8 @@ from mlops.hosts.expectations import Expectations, expectations, probe_values
 from mlops.hosts.preflight import scripts, survey
 from mlops.hosts.ssh import Answer, Target, ask
 from mlops.settings import MicroK8sCluster, Secret, SecretState, Site, read_site_file, unseal
-from mlops.settings.kubeflow import PARTS
 
 Told = Callable[[str, Answer], None]
-CERT_MANAGER = "cert-manager"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +83,6 @@ def examine(question: Question, told: Told) -> Report:
     found, silent = survey(wanted, targets, ask(targets, scripts(targets, values), told))
     judged = drift(found) if question.against_records else judge(found)
     return report([*findings, *silent, *judged], wanted)
-
-
-def enabled_bundles(site: Site, known: Sequence[str]) -> tuple[str, ...]:
-    """The bundles that a site installs, of those that there are: all but the parts of Kubeflow that it leaves out."""
-    if site.kubeflow is None:
-        return tuple(name for name in known if name == CERT_MANAGER)
-    left_out = set(PARTS) - set(site.kubeflow.parts)
-    return tuple(name for name in known if name not in left_out)
 
 
 def _needed(site: Site) -> list[Secret]:

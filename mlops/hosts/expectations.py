@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network
 from itertools import islice
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from mlops.bundles.requests import Demand
 from mlops.settings import Host, MicroK8sCluster, Site
 from mlops.settings.certificates import load
+from mlops.settings.kubeflow import PARTS
 
 PEERS = 8
 """Hosts that each host connects to: all in a small site; in a large one those that follow it in the file, so that each is tried by
@@ -22,6 +24,7 @@ ASK_SECONDS = 10
 
 CONTROL_PLANE_PORTS = (16443, 25000, 19001, 10250)
 NODE_PORTS = (10250,)
+CERT_MANAGER = "cert-manager"
 STORE = "api.snapcraft.io"
 STORE_PATH = "/v2/snaps/info/microk8s?fields=channel-map"
 # Behind the names that images begin with; Docker Hub's is not its own.
@@ -232,3 +235,11 @@ def _origins(site: Site, cluster: MicroK8sCluster, demand: Demand | None) -> tup
             for name in REGISTRY_HOSTS.get(registry, (registry,)):
                 found[name, 443, "/v2/"] = None
     return tuple(found)
+
+
+def enabled_bundles(site: Site, known: Sequence[str]) -> tuple[str, ...]:
+    """The bundles that a site installs, of those that there are: all but the parts of Kubeflow that it leaves out."""
+    if site.kubeflow is None:
+        return tuple(name for name in known if name == CERT_MANAGER)
+    left_out = set(PARTS) - set(site.kubeflow.parts)
+    return tuple(name for name in known if name not in left_out)

@@ -9,7 +9,7 @@ import pytest
 from mlops.bundles import bundles_in
 from mlops.bundles.requests import Demand, demand, registry_of
 from mlops.cli.places import MANIFESTS
-from mlops.hosts.examination import enabled_bundles
+from mlops.hosts.expectations import enabled_bundles
 from mlops.ordering import from_bodies
 from tests.components.site_layers import site
 

@@ -50,6 +50,8 @@ REGISTRIES = (
     "quay.io",
     "gcr.io",
     "ghcr.io",
+    "nvcr.io",
+    "registry.istio.io",
     "pkg-containers.githubusercontent.com",
 )
 NAMES = (*SNAPS, *PACKAGES, *REGISTRIES, LOGIN)
