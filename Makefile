@@ -49,7 +49,7 @@ types: $(VENV) ## mypy, strict
 	@$(BIN)/mypy --explicit-package-bases $(SOURCES)
 
 unit: $(VENV) ## unit tests
-	@$(BIN)/python -m pytest --quiet -n auto -m 'not engine and not site'
+	@$(BIN)/python -m pytest --quiet -n auto -m 'not engine and not site and not long'
 
 test: check ## everything: check, then the tests that run the real engine and throw-away sites
 	@$(BIN)/mlops tools

@@ -11,7 +11,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from mlops.bundles import Kustomize, Places, bundles_in, load_bundles
@@ -115,17 +114,18 @@ def _show(result: Report, *, hosts: int, seconds: float, drift: bool) -> None:
     console = Console(highlight=False)
     rank = {"error": 0, "warning": 1, "note": 2}
     for finding in sorted(result.findings, key=lambda entry: (entry.host, rank[entry.severity])):
-        console.print(_block(finding))
+        console.print(_block(finding), soft_wrap=True)
     for finding, reason in result.skipped:
         words = f"skipped  {_place(finding)}: {printable(finding.found)}\n         reason: {printable(reason)}"
-        console.print(Text(words, style="dim"))
+        console.print(Text(words, style="dim"), soft_wrap=True)
     warnings = sum(finding.severity == "warning" for finding in result.findings)
     what = "against the records of the last deployment" if drift else f"by {len(CHECKS)} checks"
     console.print(
         Text(
             f"{hosts} host(s) examined {what} in {seconds:.1f} s: {len(result.errors)} error(s), {warnings} warning(s), "
             f"{len(result.skipped)} skipped"
-        )
+        ),
+        soft_wrap=True,
     )
 
 
@@ -133,14 +133,12 @@ def _place(finding: Finding) -> str:
     return f"{finding.host or 'site'}: {finding.check}"
 
 
-def _block(finding: Finding) -> Table:
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(width=8, no_wrap=True)
-    grid.add_column(overflow="fold")
-    grid.add_row(Text(finding.severity, style=_COLOURS[finding.severity]), Text(_place(finding), style="bold"))
+def _block(finding: Finding) -> Text:
+    """Lines are not folded: a command among them can be copied whole."""
     rows = [("found", finding.found)] if finding.severity == "note" else []
     rows = rows or [("found", finding.found), ("needed", finding.needed), ("mend", finding.mend)]
+    block = Text.assemble((f"{finding.severity:<9}", _COLOURS[finding.severity]), (_place(finding), "bold"))
     for label, text in rows:
         if text:
-            grid.add_row(Text(label, style="dim"), Text(printable(text, keep="\n")))
-    return grid
+            block.append(f"\n{label:<9}", style="dim").append(printable(text, keep="\n").replace("\n", "\n" + " " * 9))
+    return block

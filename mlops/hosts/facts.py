@@ -325,6 +325,11 @@ class Facts(BaseModel):
         """Whether a deployment has left records here."""
         return bool(self.recorded)
 
+    @property
+    def prepared_for_storage(self) -> bool:
+        """Whether it was prepared with the role storage; a host that gets the role later has records, too."""
+        return ("sysctl", "vm.nr_hugepages") in {(record.kind, record.name) for record in self.recorded}
+
     @cached_property
     def recorded(self) -> tuple[Record, ...]:
         """What steps have left on the host."""

@@ -261,8 +261,8 @@ def _key_exchange() -> str:
 
 @contextlib.contextmanager
 def _folder(targets: Sequence[Target]) -> Iterator[Path]:
-    """A folder of this user alone with keys and host keys, gone at the end."""
-    with tempfile.TemporaryDirectory(prefix="mlops-ssh-") as name:
+    """A folder of this user alone with host keys and links to keys, which are in memory only: a killed run leaves no key behind."""
+    with tempfile.TemporaryDirectory(prefix="mlops-ssh-") as name, contextlib.ExitStack() as keys:
         folder = Path(name)
         doors = {target.name: target.door for target in targets}
         bastion = next((target.bastion for target in targets if target.bastion), None)
@@ -272,9 +272,12 @@ def _folder(targets: Sequence[Target]) -> Iterator[Path]:
         for alias, door in doors.items():
             lines.append(f"{alias} {door.host_key}\n")
             if door.key is not None:
-                descriptor = os.open(folder / f"{alias}.key", os.O_CREAT | os.O_WRONLY, 0o600)
-                with os.fdopen(descriptor, "w") as file:
-                    file.write(door.key)
+                file = keys.enter_context(os.fdopen(os.memfd_create(alias), "w"))
+                os.fchmod(file.fileno(), 0o600)  # ssh refuses a key that others could read
+                file.write(door.key)
+                file.flush()
+                # ssh closes the descriptors that it inherits, so it opens ours
+                (folder / f"{alias}.key").symlink_to(f"/proc/{os.getpid()}/fd/{file.fileno()}")
         (folder / "known_hosts").write_text("".join(lines))
         yield folder
 
@@ -314,24 +317,26 @@ def _connection(target: Target, answer: Answer, way: str) -> Fault:
         return _cause(f"bastion {own}", answer.jump, bastion, "hosts.access.bastion")
     if bastion is not None and answer.jump:
         text = f"{answer.jump} (told by the bastion {bastion.address})"
-    return _cause(way, text, door, "hosts.access")
+    return _cause(way, text, door, "hosts.access", at=f"on the bastion {bastion.address}: " if bastion else "")
 
 
-def _cause(way: str, text: str, door: Door, setting: str) -> Fault:
+def _cause(way: str, text: str, door: Door, setting: str, *, at: str = "") -> Fault:
     last = (text.strip().splitlines() or ["no answer"])[-1].strip()
     words = next((line.strip() for line in text.splitlines() if "open failed" in line), last)[:300]
     if "Host key verification failed" in text or "HOST IDENTIFICATION HAS CHANGED" in text or "host key is known" in text:
         return Fault(
             f"{way}: another host key",
             f"the host key of the settings: {door.host_key}",
-            f"`ssh-keyscan -p {door.port} -t ed25519 {door.address}`, compare it at the host's console, correct hostKey",
+            f"{at}`ssh-keyscan -p {door.port} -t ed25519 {door.address}`, compare it at the host's console, correct hostKey",
         )
     if "Permission denied" in text or "Too many authentication failures" in text:
-        key = "the SSH agent" if door.key is None else f"{setting}.key or keyFile"
+        agent = door.key is None
+        key = "the SSH agent" if agent else f"{setting}.key or keyFile"
+        shown = "`ssh-add -l` shows the agent's keys, none without SSH_AUTH_SOCK; " if agent else ""
         return Fault(
             f"{way}: {words}",
             f"user {door.user} may log in with the key of {key}",
-            f"its public key in ~{door.user}/.ssh/authorized_keys there, or the right user in the settings",
+            f"{shown}its public key in ~{door.user}/.ssh/authorized_keys there, or the right user in the settings",
         )
     return Fault(
         f"{way}: {words}",

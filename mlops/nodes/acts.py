@@ -66,7 +66,15 @@ def withdraw(kubectl: NodeKubectl, name: str) -> list[str]:
     """
     state = kubectl.read(pods_of=name)
     if state.listed is None or name in state.listed:
-        return [f"node {name} stays as it is: the cluster's list of hosts still names it"]
+        # an error, since the deletion would go on otherwise: with onDestroy reset a member would be wiped that nobody let go
+        found = "the cluster has no list of its hosts" if state.listed is None else "the cluster's list of hosts names it"
+        problem = Problem(
+            f"node {name}",
+            found,
+            "a host that `pulumi up` has taken off the list, as it is no longer in the file",
+            "take the host out of the file and run pulumi up; for a whole site, pulumi destroy without --target",
+        )
+        raise UserError(f"host {name} is meant to be in the cluster; nothing on it was changed", [problem])
     node = state.node(name)
     if node is None:
         return [f"node {name} is not registered any more"]

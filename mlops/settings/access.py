@@ -124,17 +124,24 @@ def _allowed_instead(text: str) -> str:
 
 
 def _key_in(file: str, where: str) -> Secret:
-    def unusable(found: str, allowed: str) -> UserError:
-        return UserError("The SSH key cannot be used.", [Problem(where, found, allowed)])
+    def unusable(found: str, allowed: str, mend: str) -> UserError:
+        return UserError("The SSH key cannot be used.", [Problem(where, found, allowed, mend)])
+
+    other = "give the path of the private key's file, not of its .pub"
 
     try:
         text = Path(file).expanduser().read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise unusable(f"{file}, which holds no text", "the file of a private key") from None
+        raise unusable(f"{file}, which holds no text", "the file of a private key", other) from None
     except OSError as error:
-        raise unusable(f"{file}: {error.strerror}", "a file that can be read on the machine that deploys") from None
+        raise unusable(
+            f"{file}: {error.strerror}",
+            "a file that can be read on the machine that deploys",
+            "give its path; `ssh-keygen -t ed25519` makes a key",
+        ) from None
     except RuntimeError:
-        raise unusable(f"{file}, and no home folder", "a path from / on") from None
+        raise unusable(f"{file}, and no home folder", "a path from / on", "write the path in full") from None
     if allowed := _allowed_instead(text):
-        raise unusable(f"{file}: {MASK}", allowed)
+        unlocked = f"`ssh-add {file}`, and agent: true in place of keyFile; or a key without passphrase"
+        raise unusable(f"{file}: {MASK}", allowed, unlocked if "passphrase" in allowed else other)
     return Secret(SecretState.GIVEN, text, path=where)

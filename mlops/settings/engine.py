@@ -15,6 +15,9 @@ from mlops.settings.stackfile import NAMESPACE
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
+NO_ENGINE = 'eval "$(make -s env)" puts it on PATH, `make tools` gets it first'
+"""What to do when there is no `pulumi` command."""
+
 # Sections that are one text; the engine hands every other one over as JSON.
 _TEXTS = ("name", "domain")
 
@@ -72,7 +75,7 @@ def unseal(file: Path, stack: str, *, pulumi: Path | str = "pulumi", run: Run = 
 
 
 def _no_engine(pulumi: Path | str, error: OSError) -> Problem:
-    return Problem(str(pulumi), error.strerror or "an error", "the pulumi command", "`make tools` provides it")
+    return Problem(str(pulumi), error.strerror or "an error", "the pulumi command", NO_ENGINE)
 
 
 def _refused(stderr: str, stack: str) -> Problem:

@@ -76,21 +76,20 @@ TaintKey = Annotated[
 
 def _argument(value: str) -> str:
     if re.fullmatch(r"-?[a-z][a-z0-9-]*", value):
-        raise RefusedError(mend=f"write --{value.lstrip('-')}")
+        raise RefusedError(_ARGUMENT_WORDS, mend=f"write --{value.lstrip('-')}")
     name, equals, _ = value.partition("=")
     if equals:
-        raise RefusedError(mend=f"write the value behind a colon: `{name}: VALUE`")
+        raise RefusedError(_ARGUMENT_WORDS, mend=f"write the value behind a colon: `{name}: VALUE`")
     if not re.fullmatch(_ARGUMENT, value):
-        raise RefusedError
+        raise RefusedError(_ARGUMENT_WORDS)
     return value
 
 
+_ARGUMENT_WORDS = "an argument of the program, e.g. --max-pods"
 _ARGUMENT = r"--[a-z][a-z0-9-]*"
 # kubelite splits each line of an argument file at spaces and drops quotes (canonical/microk8s, ReadArgsFromFile).
 _VALUE = r"[^\s\"']*"
-ArgumentName = Annotated[
-    str, AfterValidator(_argument), text_schema(_ARGUMENT, "--max-pods"), Hint("an argument of the program, e.g. --max-pods")
-]
+ArgumentName = Annotated[str, AfterValidator(_argument), text_schema(_ARGUMENT, "--max-pods"), Hint(_ARGUMENT_WORDS)]
 ArgumentValue = Annotated[
     str,
     matching(_VALUE),

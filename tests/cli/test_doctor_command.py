@@ -99,6 +99,16 @@ def test_errors_are_told_with_what_to_do_and_end_with_1(hosts: Hosts) -> None:
         assert words in flat(done.stdout)
 
 
+def test_a_command_to_copy_stands_on_one_line(hosts: Hosts) -> None:
+    path = Path("Pulumi.test.yaml")
+    text = path.read_text()
+    path.write_text("".join(line for line in text.splitlines(keepends=True) if "keyFile:" not in line and "agent:" not in line))
+    assert path.read_text() != text
+    done = run("test")
+    assert "pulumi config set --secret --path 'onprem-mlops:hosts.access.key' -s test < key-file\n" in done.stdout
+    assert not [line for line in done.stdout.splitlines() if line != line.rstrip()]
+
+
 def test_the_report_as_json(hosts: Hosts) -> None:
     hosts.changes["node2"] = {"cgroup2": False}
     done = run("test", "--json")

@@ -40,6 +40,18 @@ _PASSING = re.compile(
 _HALF_WRITTEN = re.compile(r"\.onprem-mlops$|/deployed/\.")
 
 
+def engine_of(plan: Plan) -> Engine:
+    """The engine with :data:`PROGRAM` in a folder of its own, a new stack and the plan's settings."""
+    project = plan.workdir / "program"
+    shutil.copytree(PROGRAM, project)
+    # kubectl steps are started from the folder of the program, by the virtual environment of Pulumi.yaml
+    (project / ".venv").symlink_to(plan.checkout / ".venv")
+    extra = {"CHECKOUT": str(plan.checkout)}
+    engine = Engine(project=project, home=plan.workdir / "engine", stack=plan.stack, path=plan.path, extra=extra)
+    engine.prepare(plan.site_file, plan.secret_values)
+    return engine
+
+
 @dataclass(frozen=True)
 class File:
     """A file of a host: its mode and the digest of what it holds."""
@@ -90,13 +102,7 @@ class World:
     @classmethod
     def make(cls, plan: Plan, site: ThrowAwaySite, faults: Faults) -> World:
         """The program's folder, the stack and the settings."""
-        project = plan.workdir / "program"
-        shutil.copytree(PROGRAM, project)
-        # kubectl steps are started from the folder of the program, by the virtual environment of Pulumi.yaml
-        (project / ".venv").symlink_to(plan.checkout / ".venv")
-        extra = {"CHECKOUT": str(plan.checkout)}
-        engine = Engine(project=project, home=plan.workdir / "engine", stack=plan.stack, path=plan.path, extra=extra)
-        engine.prepare(plan.site_file, plan.secret_values)
+        engine = engine_of(plan)
         document = yaml.safe_load(engine.config_file.read_text(encoding="utf-8"))
         return cls(plan, site, faults, Operator(engine), document, copy.deepcopy(document))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from tests.hosts.fake_host import FakeHost
 from tests.hosts.values import values_of
 
 HostMaker = Callable[..., FakeHost]
+PreparedHost = Callable[[str], FakeHost]
+SayingHost = Callable[[str], tuple[FakeHost, str]]
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +31,33 @@ def make_host(tmp_path: Path, certificates: list[str]) -> HostMaker:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def values(certificates: list[str]) -> dict[str, str]:
     """Of a storage host behind a proxy with a password."""
     return values_of("node1", "192.0.2.11", certificates[1:])
+
+
+@pytest.fixture(scope="session")
+def hosts_prepared(tmp_path_factory: pytest.TempPathFactory, certificates: list[str], values: dict[str, str]) -> SayingHost:
+    """Prepares one host of a system for all tests, each gets it as that has left it; in its place, as paths stand in its files."""
+    prepared: dict[str, tuple[FakeHost, str]] = {}
+
+    def get(os_name: str) -> tuple[FakeHost, str]:
+        if os_name not in prepared:
+            host = FakeHost.make(tmp_path_factory.mktemp(os_name) / "host", os_name, certificates[0])
+            done = host.run("prepare", values)
+            assert done.returncode == 0, done.stderr
+            shutil.copytree(host.folder, host.folder.with_name("copy"), symlinks=True)
+            prepared[os_name] = host, done.stdout + done.stderr
+        host, said = prepared[os_name]
+        shutil.rmtree(host.folder)
+        shutil.copytree(host.folder.with_name("copy"), host.folder, symlinks=True)
+        return host, said
+
+    return get
+
+
+@pytest.fixture
+def prepared_host(hosts_prepared: SayingHost) -> PreparedHost:
+    """A host of a system, after a first `prepare` with ``values``; ``calls`` are those of that run."""
+    return lambda os_name: hosts_prepared(os_name)[0]

@@ -8,17 +8,12 @@ from typing import Any
 from mlops.hosts.apiserver import api_server
 from mlops.hosts.microk8s import Node
 from mlops.settings import Arguments, Audit
-from tests.hosts.fake_host import FakeHost
+from tests.hosts.fake_host import HEAD, FakeHost
 
 ARGUMENTS = "var/snap/microk8s/current/args"
 DEFAULTS = "snap/microk8s/current/default-args"
 KEYS = {1: "a2V5IG9uZQ==", 2: "a2V5IHR3bw=="}
 
-_HEAD = r"""#!/bin/bash
-set -eu
-printf '%s %s\n' "${0##*/}" "$*" >>"$FAKE/calls"
-if [ "$(wc -l <"$FAKE/calls")" = "$(cat "$FAKE/cut" 2>/dev/null)" ]; then kill -9 "$(cat "$FAKE/bash")"; exit 1; fi
-"""
 # a restarted kubelet renews its lease, unless it does not come back
 _SNAP = r"""
 back() {
@@ -98,7 +93,7 @@ def make_microk8s(host: FakeHost) -> FakeHost:
 
 def _program(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_HEAD + text)
+    path.write_text(HEAD + text)
     path.chmod(0o755)
 
 

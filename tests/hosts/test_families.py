@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from mlops.hosts import compose
-from tests.hosts.conftest import HostMaker
+from tests.hosts.conftest import HostMaker, PreparedHost, SayingHost
 from tests.hosts.fake_host import OS_RELEASES, FakeHost
 
 TRUST = {
@@ -25,10 +27,9 @@ def prepared(host: FakeHost, values: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("os_name", OS_RELEASES)
 def test_a_host_of_every_family_gets_trust_snapd_and_kernel_settings(
-    make_host: HostMaker, values: dict[str, str], certificates: list[str], os_name: str
+    hosts_prepared: SayingHost, certificates: list[str], os_name: str
 ) -> None:
-    host = make_host(os_name)
-    said = prepared(host, values)
+    host, said = hosts_prepared(os_name)
     assert ("experiment" in said) is (os_name in {"almalinux-10", "sles-15.6"})
     directory, suffix, bundle = TRUST[host.family]
     files = sorted((host.root / directory).iterdir())
@@ -69,11 +70,8 @@ def test_a_host_of_every_family_gets_trust_snapd_and_kernel_settings(
         ),
     ],
 )
-def test_the_package_manager_is_told_the_proxy(
-    make_host: HostMaker, values: dict[str, str], os_name: str, proxy_lines: list[str]
-) -> None:
-    host = make_host(os_name)
-    prepared(host, values)
+def test_the_package_manager_is_told_the_proxy(prepared_host: PreparedHost, os_name: str, proxy_lines: list[str]) -> None:
+    host = prepared_host(os_name)
     lines = host.read(PROXY_FILE[host.family]).splitlines()
     assert [line for line in proxy_lines if line not in lines] == []
     assert not [line for line in lines if "10.1.0.0/16" in line and line.startswith("Acquire")], "apt knows no networks"
@@ -124,10 +122,9 @@ def test_the_proxy_of_dnf_stands_in_its_section_main(
     ],
 )
 def test_snapd_comes_from_where_the_family_has_it(
-    make_host: HostMaker, values: dict[str, str], os_name: str, calls: list[str], not_called: str
+    prepared_host: PreparedHost, os_name: str, calls: list[str], not_called: str
 ) -> None:
-    host = make_host(os_name)
-    prepared(host, values)
+    host = prepared_host(os_name)
     assert [call for call in host.calls if call in calls] == calls
     assert not [call for call in host.calls if call.startswith(not_called)]
 
@@ -218,6 +215,21 @@ def test_modules_that_cannot_be_had_are_told_one_by_one(
         assert part in done.stderr
     assert "br_netfilter" in (host.state / "loaded").read_text(), "the others are loaded"
     assert not (host.root / "var/lib/onprem-mlops/deployed/prepare").exists(), "no record of a step that failed"
+
+
+@pytest.mark.parametrize(("holder", "says"), [(0, "waits"), (1, "goes on"), (None, "goes on")])
+def test_apt_waits_for_a_program_that_reads_the_package_lists(make_host: HostMaker, holder: int | None, says: str) -> None:
+    host = make_host("debian-12")
+    host.write("var/lib/apt/lists/lock", "")
+    file = (host.root / "var/lib/apt/lists/lock").stat()
+    device = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}"
+    # as the kernel tells of locks; another file may have the same number on another disk
+    held = "" if holder is None else f"1: POSIX  ADVISORY  WRITE 7 {'ff:01' if holder else device}:{file.st_ino} 0 EOF\n"
+    host.write("proc/locks", held)
+    call = 'until_true() { if "${@:3}"; then say "goes on"; else say waits; fi; }; use_family auto; debian_read_lists'
+    done = host.run("prepare", {"HOST_NAME": "node1", "OS_FAMILY": "auto"}, call=call)
+    assert (done.returncode, done.stdout.strip()) == (0, says), done.stderr
+    assert host.calls[-1].strip() == "apt-get update"
 
 
 def test_every_family_defines_every_function_that_family_sh_hands_on() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -55,6 +56,15 @@ def test_it_is_installed_from_its_channel_and_held(host: FakeHost) -> None:
     assert acts(host) == ["snap install microk8s --classic --channel=1.35/stable", "snap refresh --hold microk8s"]
     assert host.root.joinpath(LAUNCH).stat().st_mode & 0o777 == 0o600
     assert "microk8s status --wait-ready --timeout 5" in host.calls
+
+
+def test_folders_that_are_the_snaps_own_stay_open_to_its_users(make_host: HostMaker) -> None:
+    host = make_host("debian-12")
+    shutil.rmtree(host.root / "var", ignore_errors=True)
+    done = host.run("microk8s", values_of(), call='write_file "$LAUNCH_FILE" 0600 <<<"$LAUNCH_CONFIGURATION"')
+    assert done.returncode == 0, done.stderr
+    folders = host.root.joinpath(LAUNCH).parent, host.root / "var/snap", host.root / "var/lib/onprem-mlops"
+    assert [folder.stat().st_mode & 0o777 for folder in folders] == [0o755, 0o755, 0o700]
 
 
 def test_containerd_gets_the_proxy_before_it_pulls(host: FakeHost) -> None:
@@ -109,6 +119,18 @@ def test_what_a_cluster_cannot_become_is_refused(host: FakeHost, changes: dict[s
         assert word in done.stderr
     assert acts(host) == []
     assert host.tree() == before
+
+
+def test_a_launch_configuration_that_goes_before_ours_is_refused(host: FakeHost) -> None:
+    host.write("etc/microk8s.yaml", "version: 0.2.0\n")
+    done = install(host)
+    assert done.returncode == 1
+    assert "etc/microk8s.yaml, which MicroK8s would read in place of" in done.stderr
+    assert acts(host) == []
+    (host.root / "etc/microk8s.yaml").unlink()
+    assert install(host).returncode == 0
+    host.write("etc/microk8s.yaml", "version: 0.2.0\n")
+    assert install(host).returncode == 0, "it is read once only"
 
 
 def test_without_the_store_everything_comes_from_files(host: FakeHost, tmp_path: Path) -> None:

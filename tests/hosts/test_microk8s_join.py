@@ -79,6 +79,13 @@ def test_a_host_of_another_cluster_keeps_its_database(host: FakeHost, certificat
     assert joins(host) == []
 
 
+def test_a_host_whose_own_node_is_not_there_yet_joins(host: FakeHost, certificates: list[str]) -> None:
+    host.know("nodes", "")
+    done = host.run("join", values_of(certificates))
+    assert done.returncode == 0, done.stderr
+    assert len(joins(host)) == 1
+
+
 def test_a_worker_of_another_cluster_is_refused(host: FakeHost, certificates: list[str]) -> None:
     host.write(f"{CURRENT}/var/lock/clustered.lock", "")
     host.write(f"{CURRENT}/certs/ca.remote.crt", certificates[2])

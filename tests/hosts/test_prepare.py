@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from mlops.hosts import script_version
-from tests.hosts.conftest import HostMaker
+from tests.hosts.conftest import HostMaker, PreparedHost, SayingHost
 from tests.hosts.fake_host import FakeHost
 
 RECORD = "var/lib/onprem-mlops/deployed/prepare"
@@ -39,8 +39,12 @@ def test_a_second_run_changes_nothing(make_host: HostMaker, values: dict[str, st
     assert host.tree() == before
 
 
-@pytest.mark.parametrize("os_name", ["debian-12", "rocky-9"])
-def test_a_run_that_is_cut_anywhere_is_taken_up_by_the_next(make_host: HostMaker, values: dict[str, str], os_name: str) -> None:
+@pytest.mark.parametrize(
+    ("os_name", "step"), [("debian-12", 18), ("rocky-9", 42), pytest.param("rocky-9", 6, marks=pytest.mark.long)]
+)
+def test_a_run_that_is_cut_anywhere_is_taken_up_by_the_next(
+    make_host: HostMaker, values: dict[str, str], os_name: str, step: int
+) -> None:
     def swapping(folder: str) -> FakeHost:
         host = make_host(os_name, folder)
         host.know("firewalld", "")
@@ -62,7 +66,7 @@ def test_a_run_that_is_cut_anywhere_is_taken_up_by_the_next(make_host: HostMaker
 
     wanted, calls = end(whole), len(whole.calls)
     assert calls > 30
-    for number in range(1, calls + 1, 6):  # for time
+    for number in range(1, calls + 1, step):
         host = swapping(f"cut{number}")
         assert host.run("prepare", values | {"SELINUX": "permissive"}, cut_at=number).returncode == -9
         assert not (host.root / RECORD).exists()
@@ -70,9 +74,8 @@ def test_a_run_that_is_cut_anywhere_is_taken_up_by_the_next(make_host: HostMaker
         assert end(host) == wanted, f"cut at {whole.calls[number - 1]}"
 
 
-def test_what_was_left_is_recorded_as_it_is(make_host: HostMaker, values: dict[str, str]) -> None:
-    host = make_host("debian-12")
-    prepare(host, values)
+def test_what_was_left_is_recorded_as_it_is(prepared_host: PreparedHost, values: dict[str, str]) -> None:
+    host = prepared_host("debian-12")
     file = host.root / RECORD
     assert file.stat().st_mode & 0o777 == 0o600
     record = host.record("prepare")
@@ -95,23 +98,23 @@ def test_what_was_left_is_recorded_as_it_is(make_host: HostMaker, values: dict[s
 
 @pytest.mark.parametrize(("os_name", "packages"), [("debian-12", "apt"), ("rocky-9", "dnf"), ("leap-15.6", "zypper")])
 def test_the_password_of_the_proxy_is_in_files_of_root_only_and_in_no_argument(
-    make_host: HostMaker, values: dict[str, str], os_name: str, packages: str
+    hosts_prepared: SayingHost, os_name: str, packages: str
 ) -> None:
-    host = make_host(os_name)
-    done = prepare(host, values)
+    host, said = hosts_prepared(os_name)
     assert not [call for call in host.calls if "p%40ss" in call or "p@ss" in call]
-    assert "p%40ss" not in done.stdout + done.stderr
+    assert "p%40ss" not in said
     holding = [path for path in host.root.rglob("*") if path.is_file() and "p%40ss" in path.read_text()]
     assert len(holding) == 2, packages
     assert [path for path in holding if path.stat().st_mode & 0o077] == []
 
 
-def test_without_a_proxy_nothing_names_one_and_others_lines_stay(make_host: HostMaker, values: dict[str, str]) -> None:
+def test_without_a_proxy_nothing_names_one_and_others_lines_stay(
+    prepared_host: PreparedHost, make_host: HostMaker, values: dict[str, str]
+) -> None:
     no_proxy = dict.fromkeys(
         ("PROXY_ENVIRONMENT", "PLAIN_PROXY", "TLS_PROXY", "DIRECT", "PROXY_PASSWORD", "PROXY_PASSWORD_IN_URL"), ""
     )
-    host, never = make_host("leap-15.6"), make_host("leap-15.6", "never")
-    prepare(host, values)
+    host, never = prepared_host("leap-15.6"), make_host("leap-15.6", "never")
     assert "proxy.example" in host.read("etc/environment")
     prepare(host, values, **no_proxy)
     assert "systemctl restart snapd.service" in host.calls, "snapd's environment has changed"
@@ -121,17 +124,17 @@ def test_without_a_proxy_nothing_names_one_and_others_lines_stay(make_host: Host
     assert not [path for path in host.tree() if "snapd.service.d" in path]
 
 
-def test_snapd_reads_the_proxy_from_the_environment_file_on_every_family(make_host: HostMaker, values: dict[str, str]) -> None:
-    host = make_host("rocky-9")
-    prepare(host, values)
+def test_snapd_reads_the_proxy_from_the_environment_file_on_every_family(prepared_host: PreparedHost) -> None:
+    host = prepared_host("rocky-9")
     drop_in = "etc/systemd/system/snapd.service.d/onprem-mlops.conf"
     assert host.read(drop_in) == "[Service]\nEnvironmentFile=-/etc/environment\n"
     assert host.calls.index("systemctl daemon-reload") < host.calls.index("systemctl restart snapd.service")
 
 
-def test_snapd_is_started_again_when_the_run_that_changed_its_proxy_was_cut(make_host: HostMaker, values: dict[str, str]) -> None:
-    host = make_host("debian-12")
-    prepare(host, values)
+def test_snapd_is_started_again_when_the_run_that_changed_its_proxy_was_cut(
+    prepared_host: PreparedHost, values: dict[str, str]
+) -> None:
+    host = prepared_host("debian-12")
     changed = {"PROXY_ENVIRONMENT": 'HTTPS_PROXY="http://other.example:3128"'}
     assert host.run("prepare", values | changed, cut_at=2).returncode == -9
     assert "other.example" in host.read("etc/environment")
@@ -143,10 +146,9 @@ def test_snapd_is_started_again_when_the_run_that_changed_its_proxy_was_cut(make
 
 
 def test_a_certificate_that_is_no_longer_wanted_goes_from_both_stores(
-    make_host: HostMaker, values: dict[str, str], certificates: list[str]
+    prepared_host: PreparedHost, values: dict[str, str], certificates: list[str]
 ) -> None:
-    host = make_host("debian-13")
-    prepare(host, values)
+    host = prepared_host("debian-13")
     prepare(host, values, CERTIFICATES=certificates[1])
     assert certificates[2] not in host.read("etc/ssl/certs/ca-certificates.crt")
     for directory in ("usr/local/share/ca-certificates", "var/lib/snapd/ssl/store-certs"):
@@ -222,6 +224,19 @@ def test_only_storage_hosts_get_hugepages_and_nvme(make_host: HostMaker, values:
     assert "nvme" not in host.read("etc/modules-load.d/onprem-mlops.conf")
 
 
+def test_pages_of_another_size_are_not_counted_in_thousands(make_host: HostMaker, values: dict[str, str]) -> None:
+    host = make_host("debian-12")
+    host.write("proc/meminfo", "MemTotal: 64 kB\nHugepagesize:    1048576 kB\n")
+    done = host.run("prepare", values)
+    assert done.returncode == 1
+    assert "found: huge pages of 1048576 kB by default" in done.stderr
+    assert "nr_hugepages" not in host.read("etc/sysctl.d/90-onprem-mlops.conf")
+    prepare(host, values, STORAGE="no")
+    host.write("proc/meminfo", "MemTotal: 64 kB\nHugepagesize:       2048 kB\n")
+    prepare(host, values)
+    assert "vm.nr_hugepages = 1024\n" in host.read("etc/sysctl.d/90-onprem-mlops.conf")
+
+
 FSTAB = (
     "UUID=1 / ext4 defaults 0 1\n# /dev/sdb1 none swap sw 0 0\n/swap.img\tnone\tswap\tsw\t0\t0\n"
     "UUID=2 swap swap defaults 0 0\nUUID=3 /swap ext4 defaults 0 2\n"
@@ -231,8 +246,10 @@ FSTAB = (
 def test_swap_goes_now_and_for_the_next_boot_and_comes_back(make_host: HostMaker, values: dict[str, str]) -> None:
     host = make_host("debian-12")
     host.write("etc/fstab", FSTAB)
+    (host.root / "etc/fstab").chmod(0o600)
     host.write("proc/swaps", "Filename Type\n/swap.img file\n")
     done = prepare(host, values)
+    assert (host.root / "etc/fstab").stat().st_mode & 0o777 == 0o600
     mark = "# onprem-mlops: swap is off: "
     lines = host.read("etc/fstab").splitlines()
     assert [line for line in lines if line.startswith(mark)] == [
@@ -289,6 +306,15 @@ def test_only_the_rules_that_were_added_are_taken_away(make_host: HostMaker, val
     assert host.run("depart", {"HOST_NAME": "node1"}, call="unprepare").returncode == 0
     for kept in ("permanent", "runtime"):
         assert (host.state / kept).read_text() == "public port=443/tcp\npublic port=22/tcp\n"
+
+
+def test_rules_that_others_have_set_until_the_next_boot_stay(make_host: HostMaker, values: dict[str, str]) -> None:
+    host = make_host("rocky-9")
+    host.know("firewalld", "")
+    host.know("runtime", "public port=9999/tcp\n")
+    prepare(host, values)
+    assert (host.state / "runtime").read_text().splitlines() == ["public port=9999/tcp", *RULES]
+    assert (host.state / "permanent").read_text().splitlines() == list(RULES)
 
 
 @pytest.mark.parametrize(("runs", "setting"), [(True, "leave"), (False, "open")])

@@ -90,7 +90,9 @@ def wanted(*names: str) -> list[WantedHost]:
 def test_a_host_that_is_meant_to_be_there_stays(listed: dict[str, str] | None) -> None:
     state = cluster(1, 1)
     kubectl = memory(ClusterState(nodes=state.nodes, listed=listed))
-    assert "stays as it is" in acts.withdraw(kubectl, "w1")[0]
+    with pytest.raises(UserError, match="meant to be in the cluster") as caught:
+        acts.withdraw(kubectl, "w1")
+    assert "without --target" in str(caught.value)
     assert kubectl.done == []
 
 

@@ -72,7 +72,7 @@ BAD_CLUSTERS: dict[str, tuple[dict[str, object], str, tuple[str, ...]]] = {
     "argument without dashes": (
         {"cluster.arguments": {"kubelet": {"max-pods": "250"}}},
         "cluster.arguments.kubelet.max-pods",
-        ('"max-pods"', "write --max-pods"),
+        ('"max-pods"', "an argument of the program", "write --max-pods"),
     ),
     "argument with its value": (
         {"cluster.arguments": {"kubelet": {"--max-pods=250": ""}}},

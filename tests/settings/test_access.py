@@ -115,18 +115,18 @@ def test_a_key_of_the_settings_is_handed_on_and_the_agents_is_not_known() -> Non
     assert access({"hosts.access.key": PEM}).bastion_private_key() is None
 
 
-FILES: dict[str, tuple[bytes | None, str]] = {
-    "not there": (None, "No such file"),
-    "empty": (b"", "a private key in PEM form"),
-    "public": (KEYS[0].encode(), "a private key in PEM form"),
-    "locked": (LOCKED.encode(), "a private key without a passphrase"),
-    "no text": (b"\xff\xfe", "which holds no text"),
+FILES: dict[str, tuple[bytes | None, str, str]] = {
+    "not there": (None, "No such file", "ssh-keygen"),
+    "empty": (b"", "a private key in PEM form", "not of its .pub"),
+    "public": (KEYS[0].encode(), "a private key in PEM form", "not of its .pub"),
+    "locked": (LOCKED.encode(), "a private key without a passphrase", "ssh-add"),
+    "no text": (b"\xff\xfe", "which holds no text", "not of its .pub"),
 }
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_without_a_usable_key_is_told_of_without_showing_it(name: str, tmp_path: Path) -> None:
-    content, part = FILES[name]
+    content, part, mend = FILES[name]
     file = tmp_path / "key"
     if content is not None:
         file.write_bytes(content)
@@ -134,6 +134,7 @@ def test_a_file_without_a_usable_key_is_told_of_without_showing_it(name: str, tm
         access({"hosts.access.keyFile": str(file)}).private_key()
     assert "hosts.access.keyFile" in str(caught.value)
     assert str(file) in str(caught.value)
+    assert mend in caught.value.problems[0].mend
     assert "PRIVATE KEY-----\n" not in str(caught.value)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from mlops.hosts.checks.check import Check, Fault
 from mlops.settings import CorporateAuthority, MicroK8sCluster, Site
 from mlops.settings.certificates import chain_fault, faults, load, title
+from mlops.settings.engine import NO_ENGINE
 
 SOON = timedelta(days=30)
 OFFLINE_SNAPS = ("core22", "snapd", "microk8s")
@@ -117,7 +118,7 @@ def backend_faults(pulumi: str = "pulumi", run: Run = subprocess.run) -> Iterato
         yield Fault("no answer from the state backend in 30 s")
         return
     except OSError as error:
-        yield Fault(f"{pulumi}: {error.strerror}", "the pulumi command", "`make tools` provides it")
+        yield Fault(f"{pulumi}: {error.strerror}", "the pulumi command", NO_ENGINE)
         return
     if done.returncode != 0:
         words = [line.removeprefix("error: ") for line in done.stderr.splitlines() if line.strip()]

@@ -92,7 +92,7 @@ def hugepages(subject: Subject) -> Iterator[Fault]:
     facts = subject.facts
     if not subject.host.is_storage:
         return
-    if facts.prepared and facts.hugepages < HUGEPAGES:
+    if facts.prepared_for_storage and facts.hugepages < HUGEPAGES:
         yield Fault(f"{facts.hugepages} huge pages")
     elif facts.memory_kib < MIN_MEMORY_KIB + HUGEPAGES * 2048:
         yield Fault(

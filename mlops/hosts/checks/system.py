@@ -100,7 +100,9 @@ def nvme_tcp(subject: Subject) -> Iterator[Fault]:
     """By it volumes are reached. A module that the deployment's package brings is there only afterwards."""
     if subject.host.is_storage and not subject.facts.modules.get("nvme_tcp"):
         brought = subject.facts.family != "debian" or subject.facts.release.get("ID") == "ubuntu"
-        yield Fault("the running kernel has no nvme_tcp", severity="warning" if brought and not subject.facts.prepared else None)
+        yield Fault(
+            "the running kernel has no nvme_tcp", severity="warning" if brought and not subject.facts.prepared_for_storage else None
+        )
 
 
 @of_host(

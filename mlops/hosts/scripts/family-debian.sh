@@ -1,5 +1,6 @@
 # Family debian: Debian and Ubuntu. See family.sh.
 APT_PROXY=/etc/apt/apt.conf.d/90onprem-mlops-proxy
+APT_LISTS_LOCK=/var/lib/apt/lists/lock
 export DEBIAN_FRONTEND=noninteractive
 
 # shellcheck disable=SC2034 # read through family.sh
@@ -11,9 +12,23 @@ debian_constants() {
 
 debian_has_package() { dpkg-query -W -f '${Status}\n' "$1" 2>/dev/null | grep -qx 'install ok installed'; }
 
-debian_install() {
+# on a file system that the kernel and stat number differently (btrfs) nobody is seen, and apt-get itself tells
+debian_lists_are_free() {
+  local device inode
+  [ -f "$APT_LISTS_LOCK" ] || return 0
+  read -r device inode < <(stat -c '%d %i' "$APT_LISTS_LOCK")
+  ! grep -qF " $(printf '%02x:%02x' $((device >> 8 & 0xfff)) $((device & 0xff | device >> 12 & 0xfff00))):$inode " /proc/locks
+}
+
+debian_read_lists() {
+  # a host that has just booted may be reading them; `apt-get update` does not wait, whatever DPkg::Lock::Timeout says
+  until_true 300 'no other program reads the package lists of apt' debian_lists_are_free
   quiet apt-get update
-  # a host that has just booted may still be installing its updates
+}
+
+debian_install() {
+  debian_read_lists
+  # nor has it installed its updates yet
   quiet apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
 }
 
@@ -50,6 +65,6 @@ debian_module_packages() {
   printf 'linux-modules-extra-%s\n' "$kernel"
   # and, where there is one, the package that brings those of the next kernel along with it
   flavour="linux-modules-extra-${kernel##*-}"
-  quiet apt-get update
+  debian_read_lists
   if apt-cache show "$flavour" >/dev/null 2>&1 9>&-; then printf '%s\n' "$flavour"; fi
 }

@@ -41,9 +41,10 @@ open_firewall() {
       note_rule "$zone $rule"
       quiet firewall-cmd --permanent --zone="$zone" --add-"$rule"
     fi
+    # not by --reload, which drops what others have set until the next boot only
+    if ! firewall-cmd --zone="$zone" --query-"$rule" >/dev/null 2>&1 9>&-; then quiet firewall-cmd --zone="$zone" --add-"$rule"; fi
   done <<<"$rules"
-  if ! rules_are_in_force; then quiet firewall-cmd --reload; fi
-  rules_are_in_force || fail 'firewalld does not keep the rules of the cluster after a reload' "in force: $(tr '\n' ';' <<<"$rules")" \
+  rules_are_in_force || fail 'firewalld does not keep the rules of the cluster' "in force: $(tr '\n' ';' <<<"$rules")" \
     "firewall-cmd --list-all-zones on the host tells; or set hosts.firewall to leave and open them yourself"
 }
 

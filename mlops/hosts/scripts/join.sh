@@ -23,7 +23,8 @@ check_no_other_cluster() {
   elif [ "$(fingerprint "$CURRENT/certs/ca.crt")" = "$AUTHORITY_FINGERPRINT" ]; then
     return 0 # of this one, half joined
   else
-    nodes=$(ROLE=control-plane kubectl get nodes -o name | grep -c .)
+    # awk and not grep, which ends with 1 where there is none yet
+    nodes=$(ROLE=control-plane kubectl get nodes -o name | awk 'NF {count++} END {print count + 0}')
     [ "$nodes" -gt 1 ] || return 0
     found="this host is a control plane of another cluster, with ${nodes} nodes"
   fi

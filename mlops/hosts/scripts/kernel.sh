@@ -43,8 +43,11 @@ net.bridge.bridge-nf-call-iptables 1 exactly
 net.ipv4.ip_forward 1 exactly
 END
   # 2 GiB in pages of 2 MiB, which OpenEBS' replicated storage asks for
-  if [ "$STORAGE" = yes ]; then printf 'vm.nr_hugepages 1024 least\n'; fi
+  if [ "$STORAGE" = yes ] && ! has_other_hugepages; then printf 'vm.nr_hugepages 1024 least\n'; fi
 }
+
+# vm.nr_hugepages counts pages of the default size: 1024 of 1 GiB would be all the memory there is.
+has_other_hugepages() { grep -q '^Hugepagesize:' /proc/meminfo && ! grep -Eq '^Hugepagesize: +2048 kB' /proc/meminfo; }
 
 sysctl_now() { sysctl -n "$1" 2>/dev/null 9>&- || printf '0\n'; }
 
@@ -62,6 +65,10 @@ wanted_sysctls() {
 
 set_sysctls() {
   local key value now wanted
+  if [ "$STORAGE" = yes ] && has_other_hugepages; then
+    problem "huge pages of $(awk '$1 == "Hugepagesize:" {print $2, $3}' /proc/meminfo) by default" '2048 kB, of which replicated storage needs 1024' \
+      'take default_hugepagesz= off the kernel command line and reboot the host; or take the role storage from it'
+  fi
   wanted=$(wanted_sysctls)
   while read -r key value; do printf '%s = %s\n' "$key" "$value"; done <<<"$wanted" | write_file "$SYSCTL_FILE" 0644
   # as a boot does it: a later file of somebody else's that says otherwise shows now and not then
@@ -85,7 +92,7 @@ switch_swap_off() {
   local entries entry='^[^#[:space:]]+[[:space:]]+[^[:space:]]+[[:space:]]+swap([[:space:]]|$)'
   if [ -f "$FSTAB" ] && grep -Eq "$entry" "$FSTAB"; then
     entries=$(sed -E "s@${entry}@${FSTAB_MARK}&@" "$FSTAB")
-    replace_file "$FSTAB" 0644 <<<"$entries"
+    replace_file "$FSTAB" "$(stat -c %a "$FSTAB")" <<<"$entries"
     say "swap is taken out of $FSTAB: its lines stand there as comments"
   fi
   if [ -n "$(swaps)" ]; then
@@ -100,6 +107,6 @@ release_kernel() {
   rm -f "$MODULES_FILE" "$SYSCTL_FILE"
   if [ -f "$FSTAB" ] && grep -q "^${FSTAB_MARK}" "$FSTAB"; then
     entries=$(sed "s@^${FSTAB_MARK}@@" "$FSTAB")
-    replace_file "$FSTAB" 0644 <<<"$entries"
+    replace_file "$FSTAB" "$(stat -c %a "$FSTAB")" <<<"$entries"
   fi
 }

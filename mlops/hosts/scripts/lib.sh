@@ -105,12 +105,22 @@ digest() {
   printf '%s' "${sum%% *}"
 }
 
+# Folders of others as a system makes them: /var/snap of root alone would shut all snaps' users out. What is ours is root's alone.
+make_folder_of() {
+  local folder="${1%/*}"
+  if [ -d "$folder" ]; then return 0; fi
+  case "$folder/" in
+    "$STATE"/*) mkdir -p "$folder" ;;
+    *) (umask 022 && mkdir -p "$folder") ;;
+  esac
+}
+
 # replace_file PATH MODE: standard input becomes the file, whole or not at all; sets CHANGED=yes when the content differs. For files that
 # belong to others; what is ours is written by write_file and write_block.
 # shellcheck disable=SC2034 # CHANGED is read by the steps
 replace_file() {
   local path="$1" mode="$2" temporary
-  [ -d "${path%/*}" ] || mkdir -p "${path%/*}"
+  make_folder_of "$path"
   # a name of its own would stay for good when the host is cut here; the host's lock makes this one ours
   temporary="${path}.onprem-mlops"
   [ ! -e "$temporary" ] || rm -f "$temporary"

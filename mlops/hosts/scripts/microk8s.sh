@@ -3,6 +3,8 @@
 # Values: HOST_NAME CHANNEL OFFLINE_SNAPS (words, or empty) LAUNCH_CONFIGURATION (YAML) POD_CIDR SERVICE_CIDR FILES (lines DAEMON MODE PATH BASE64)
 #   CONTAINERD_ENVIRONMENT (lines NAME="value", or empty) TRUST_DIGEST WAIT_SECONDS
 LAUNCH_FILE=/var/snap/microk8s/common/.microk8s.yaml
+# are read in its place where they are there (canonical/microk8s snap/hooks/install)
+OTHER_LAUNCH_FILES=(/etc/microk8s.yaml ~root/snap/microk8s/common/.microk8s.yaml)
 SIDELOAD=/var/snap/microk8s/common/sideload
 
 cni_value() { awk -F = -v name="$1" '$1 == name {gsub(/"/, "", $2); print $2}' "$ARGUMENTS_FOLDER/cni-env"; }
@@ -14,6 +16,16 @@ check_networks() {
   [ "$found" = "$POD_CIDR for pods, $SERVICE_CIDR for Services" ] ||
     problem "MicroK8s runs with the networks ${found}" "those: a running cluster keeps its networks (the settings say $POD_CIDR and $SERVICE_CIDR)" \
       'undo that change of network.podCidr and network.serviceCidr'
+}
+
+check_launch_file() {
+  local file
+  for file in "${OTHER_LAUNCH_FILES[@]}"; do
+    if [ -f "$file" ]; then
+      problem "$file, which MicroK8s would read in place of the site's launch configuration" 'no such file on a host without MicroK8s' \
+        'move it away; what it sets belongs into cluster.arguments of the settings'
+    fi
+  done
 }
 
 sideload_images() {
@@ -45,8 +57,10 @@ apply() {
   if [ -n "$(installed_version)" ]; then
     check_channel
     check_networks
-    stop_on_problems
+  else
+    check_launch_file
   fi
+  stop_on_problems
   write_files none <<<"$FILES"
   if [ -z "$(installed_version)" ]; then
     install_microk8s

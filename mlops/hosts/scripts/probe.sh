@@ -296,6 +296,11 @@ records() {
   # which machine a step ran on tells that there was one
   if [ "$ASK_RECORDS" = yes ]; then record_lines ''; else record_lines machine; fi
   lines="$REPLY"
+  # and whether it was prepared for volumes
+  if [ "$ASK_RECORDS" != yes ]; then
+    record_lines $'sysctl\tvm.nr_hugepages'
+    lines+="$REPLY"
+  fi
   fact records "$lines"
   if [ "$ASK_RECORDS" = yes ]; then fact found "$(found_now "$lines")"; fi
 }

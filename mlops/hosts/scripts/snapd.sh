@@ -18,7 +18,8 @@ install_snapd() {
     record unit "$unit" enabled
   done
   restart_stale_snapd
-  until_true 120 'snapd has finished seeding' snap wait system seed.loaded
+  # it waits by itself, and without end
+  until_true 120 'snapd has finished seeding' timeout 120 snap wait system seed.loaded
 }
 
 snapd_reads() {

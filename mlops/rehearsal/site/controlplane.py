@@ -147,19 +147,44 @@ class ControlPlane:
         except ApiError as error:
             if error.code != 409:
                 raise
-        if host.name != self.host:
-            self._relay(host)
+        self.open_way(host)
 
     def remove_node(self, name: str) -> None:
         """Removes a node; again is harmless."""
-        relay = self._relays.pop(name, None)
-        if relay:
-            relay.kill()
+        self.close_way(name)
         try:
             self.client().request("DELETE", f"/api/v1/nodes/{name}")
         except ApiError as error:
             if error.code != 404:
                 raise
+
+    def open_way(self, host: HostSpec) -> None:
+        """Has a member listen on the API server's port, where its own API server or its proxy to one would; again is harmless.
+
+        Raises:
+            RuntimeError: it does not open, as when somebody else listens there.
+        """
+        if self.host in {None, host.name}:
+            return  # there is none, or it is the API server itself that listens there
+        self.close_way(host.name)
+        script = str(resources.files("mlops.rehearsal.site") / "relay.py")
+        listen = "0.0.0.0" if host.control_plane else "127.0.0.1"  # noqa: S104 - within the host's own namespace
+        ready = self._path(f"relay-{host.name}.ready")
+        ready.unlink(missing_ok=True)
+        argv = [sys.executable, script, listen, str(PORT), self.address, str(PORT), str(ready)]
+        relay = Program(f"relay-{host.name}", argv, self._directory / f"relay-{host.name}.log", namespace=self._namespace(host))
+        self._relays[host.name] = relay
+        relay.start()
+        deadline = time.monotonic() + RELAY_SECONDS
+        while not ready.exists():
+            if relay.ended or time.monotonic() > deadline:
+                raise RuntimeError(f"the way to the API server from {host.name} does not open\n{relay.tail()}")
+            time.sleep(0.02)
+
+    def close_way(self, name: str) -> None:
+        """Nobody listens on the API server's port of a host any more: its programs are gone; again is harmless."""
+        if relay := self._relays.pop(name, None):
+            relay.kill()
 
     def has_node(self, name: str) -> bool:
         """Whether a node is registered."""
@@ -186,23 +211,6 @@ class ControlPlane:
         names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost"]
         planes = [host for host in self._spec.hosts if host.control_plane]
         return [*names, "127.0.0.1", first, *(host.address for host in planes), *(host.name for host in planes), *extra]
-
-    def _relay(self, host: HostSpec) -> None:
-        script = str(resources.files("mlops.rehearsal.site") / "relay.py")
-        listen = "0.0.0.0" if host.control_plane else "127.0.0.1"  # noqa: S104 - within the host's own namespace
-        ready = self._path(f"relay-{host.name}.ready")
-        ready.unlink(missing_ok=True)
-        argv = [sys.executable, script, listen, str(PORT), self.address, str(PORT), str(ready)]
-        if previous := self._relays.pop(host.name, None):
-            previous.kill()
-        relay = Program(f"relay-{host.name}", argv, self._directory / f"relay-{host.name}.log", namespace=self._namespace(host))
-        self._relays[host.name] = relay
-        relay.start()
-        deadline = time.monotonic() + RELAY_SECONDS
-        while not ready.exists():
-            if relay.ended or time.monotonic() > deadline:
-                raise RuntimeError(f"the way to the API server from {host.name} does not open\n{relay.tail()}")
-            time.sleep(0.02)
 
     def _wait_for(self, path: str) -> None:
         deadline = time.monotonic() + READY_SECONDS

@@ -22,16 +22,13 @@ from mlops.rehearsal.site.datastore import Datastore, NoMajorityError, Role
 from mlops.rehearsal.site.host import Host
 from mlops.rehearsal.site.kubelets import Kubelets
 from mlops.rehearsal.site.pki import Authority, KeyPair, kubeconfig
-from mlops.rehearsal.site.replies import Parser, RefusedError, split, status_yaml
+from mlops.rehearsal.site.replies import WORKER, WORKER_KUBECTL, Parser, RefusedError, split, status_yaml
 from mlops.rehearsal.site.snaptree import Launch, SnapTree
 from mlops.rehearsal.site.spec import SiteSpec
 
 AGENT_PORT = 25000
 TOKEN_LENGTH = 32
 FINGERPRINT_LENGTH = 12
-# canonical/microk8s scripts/wrappers/common/utils.py: what every command but join and leave does on a worker
-_WORKER = "This MicroK8s deployment is acting as a node in a cluster.\nPlease use the master node.\n"
-_WORKER_KUBECTL = "This MicroK8s deployment is acting as a node in a cluster. Please use the microk8s.kubectl on the master.\n"
 _KUBECTL = "/snap/microk8s/current/kubectl"
 _CURRENT = "/var/snap/microk8s/current"
 KUBELITE = "daemon-kubelite"
@@ -119,21 +116,28 @@ class MicroK8s:
         if host == self._first:
             self._control_plane.destroy()
             self.datastore.clear()
-        elif node is not None and node.member:
-            self._kubelets.down(host)
+        else:
+            self._ended(host, node)
         SnapTree(self._hosts[host].root).uninstall()
 
     def reinstalled(self, host: str) -> None:
         """The host's disk is a new one; the cluster does not know."""
-        node = self._nodes.pop(host, None)
+        self._ended(host, self._nodes.pop(host, None))
+
+    def _ended(self, host: str, node: Node | None) -> None:
+        """Its programs run no more."""
         if node is not None and node.member:
             self._kubelets.down(host)
+        self._control_plane.close_way(host)
 
     def power(self, host: str, *, on: bool) -> None:
         """The host has lost its power, or has it again."""
         node = self._nodes.get(host)
-        if node is not None and node.member:
-            (self._kubelets.up if on else self._kubelets.down)(host)
+        if not on:
+            self._ended(host, node)
+        elif node and node.member:
+            self._control_plane.open_way(self._spec.host(host))
+            self._kubelets.up(host)
         self.datastore.adjust(self._alive())
 
     def restarted(self, host: str, daemon: str) -> None:
@@ -188,7 +192,7 @@ class MicroK8s:
             "dbctl": self._dbctl,
         }
         if node.worker and command in control_plane_only:
-            return Reply(1, out=_WORKER)
+            return Reply(1, out=WORKER)
         answer = (anywhere | control_plane_only).get(command)
         if answer is None:
             return Reply(1, err=f"microk8s: '{command}' is not part of the stand-in\n")
@@ -199,7 +203,7 @@ class MicroK8s:
 
     def _kubectl(self, host: str, node: Node, rest: list[str]) -> Reply | Execute:
         if node.worker:
-            return Reply(out=_WORKER_KUBECTL)  # with exit code 0: microk8s-resources/wrappers/microk8s-kubectl.wrapper
+            return Reply(out=WORKER_KUBECTL)  # with exit code 0: microk8s-resources/wrappers/microk8s-kubectl.wrapper
         if not node.member and rest[:1] == ["get"]:
             # a cluster of its own, of which no more is played than that it has one node
             return Reply(out=f"node/{host}\n" if rest[-1] == "name" else "")
@@ -272,8 +276,7 @@ class MicroK8s:
         if not self._accepts(name, peer, token):
             return Reply(6, out="Connection failed. Invalid token (500).\n")
         if host == name:
-            same = f"the joining node has the same IP ({address}) as the node we contact"
-            return Reply(6, out=f"Connection failed. {same} (503).\n")
+            return Reply(6, out=f"Connection failed. the joining node has the same IP ({address}) as the node we contact (503).\n")
         own = self._spec.host(host).address
         # an address that the datastore has already is let in by no one, and the command does not notice
         if options.worker or own not in self.datastore.members:

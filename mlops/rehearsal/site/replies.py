@@ -9,6 +9,10 @@ from typing import NoReturn
 from mlops.rehearsal.site.daemon import Reply
 from mlops.rehearsal.site.datastore import Role
 
+# canonical/microk8s scripts/wrappers/common/utils.py: what every command but join and leave does on a worker
+WORKER = "This MicroK8s deployment is acting as a node in a cluster.\nPlease use the master node.\n"
+WORKER_KUBECTL = "This MicroK8s deployment is acting as a node in a cluster. Please use the microk8s.kubectl on the master.\n"
+
 
 class RefusedError(Exception):
     """The command ends with this reply."""

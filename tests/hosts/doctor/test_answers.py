@@ -19,6 +19,7 @@ DOOR = Door(address="192.0.2.11", port=22, user="deploy", host_key="ssh-ed25519 
 JUMP = Door(address="192.0.2.250", port=2222, user="jump", host_key="ssh-ed25519 BBBB", key=KEY)
 PLAIN = Target(name="node1", door=DOOR, bastion=None, sudo_password="secret-of-sudo")
 BEHIND = PLAIN.model_copy(update={"bastion": JUMP})
+AGENT = PLAIN.model_copy(update={"door": DOOR.model_copy(update={"key": None})})
 SUDO = """sudo: a password is required
 onprem-mlops: host node1 (step probe) needs root:
   - found: user deploy, who may not use sudo without a password
@@ -44,6 +45,13 @@ def answer(code: int = 0, out: str = "", err: str = "", jump: str = "") -> Answe
         (PLAIN, answer(255, err="ssh: connect to host 192.0.2.11 port 22: No route to host"), "reachable", ("No route to host",)),
         (PLAIN, answer(255, err="Host key verification failed."), "reachable", ("another host key", "ssh-keyscan -p 22")),
         (PLAIN, answer(255, err="deploy@192.0.2.11: Permission denied (publickey)."), "reachable", ("authorized_keys",)),
+        (
+            BEHIND,
+            answer(255, err="Host key verification failed."),
+            "reachable",
+            ("on the bastion 192.0.2.250: `ssh-keyscan -p 22",),
+        ),
+        (AGENT, answer(255, err="deploy@192.0.2.11: Permission denied (publickey)."), "reachable", ("the SSH agent", "ssh-add -l")),
         (PLAIN, answer(255, err="no answer in 60 s"), "reachable", ("no answer in 60 s",)),
         (
             PLAIN,

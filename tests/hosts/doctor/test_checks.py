@@ -41,6 +41,7 @@ def everywhere(name: str) -> list[str]:
 
 STORAGE = {"node-role.kubernetes.io/storage": ""}
 PREPARED = "prepare\tmachine\t" + "2" * 32
+PREPARED_STORAGE = f"{PREPARED}\nprepare\tsysctl\tvm.nr_hugepages\t1024"
 HUB = "registry-1.docker.io"
 HUB_ANSWER = passed(HUB)
 STORE_LINE = passed(STORE, answer=samples.STORE_ANSWER)
@@ -89,7 +90,7 @@ DEFECTS: list[tuple[str, str, Changes, dict[str, Any], str]] = [
     ("data-disks", "error", {"node3": {"data_disks": [disk(mountpoint="/srv")]}}, {}, "mounted at /srv"),
     ("data-disks", "error", {"node3": {"data_disks": [disk(type="part")]}}, {}, "type part"),
     ("data-disks", "error", {"node3": {"data_disks": [disk(size=5 * 1024**3)]}}, {}, "5.0 GiB"),
-    ("hugepages", "error", {"node3": {"records": PREPARED, "sysctls": {}, "hugepages": 700}}, {}, "700 huge pages"),
+    ("hugepages", "error", {"node3": {"records": PREPARED_STORAGE, "sysctls": {}, "hugepages": 700}}, {}, "700 huge pages"),
     ("hugepages", "error", {"node3": {"memory_kib": 5 * GIB}}, {}, "5.0 GiB of memory"),
     ("swap", "warning", {"node1": {"swaps": "Filename Type\n/dev/dm-1 partition 1 0 -2"}}, {}, "/dev/dm-1"),
     ("os", "error", {"node1": {"os_release": release("arch", "2026")}}, {}, "arch 2026"),
@@ -205,6 +206,15 @@ def test_a_host_that_runs_our_microk8s_is_not_blamed_for_its_own() -> None:
         }
     }
     assert found(running) == []
+
+
+def test_a_host_that_gets_the_role_storage_later_is_prepared_for_it_first() -> None:
+    later: Changes = {"node3": {"records": PREPARED, "sysctls": {}, "os_release": release("rocky", "9.5", "rhel")}}
+    assert found(later) == []
+    later["node3"].update(without("node3", "nvme_tcp")["node3"])
+    assert [(entry.check, entry.severity) for entry in found(later)] == [("nvme-tcp", "warning")]
+    later["node3"]["records"] = PREPARED_STORAGE
+    assert {(entry.check, entry.severity) for entry in found(later)} == {("nvme-tcp", "error"), ("hugepages", "error")}
 
 
 def test_a_silent_host_is_not_told_twice() -> None:

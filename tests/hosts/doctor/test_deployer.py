@@ -125,6 +125,8 @@ def silent(argv: list[str], **_: object) -> Any:
     ],
 )
 def test_the_state_backend(run: Any, words: str | None) -> None:
-    found = [entry.found for entry in deployer.backend_faults(run=run)]
+    faults = list(deployer.backend_faults(run=run))
+    found = [entry.found for entry in faults]
+    assert (run is missing) == any("make -s env" in (entry.mend or "") for entry in faults)
     assert (words is None) == (found == [])
     assert (words or "") in "".join(found)

@@ -76,6 +76,19 @@ def test_names_are_resolved_and_what_has_no_address_says_so() -> None:
     assert not facts.resolved.get("nobody.invalid")
 
 
+@pytest.mark.parametrize("storage", [False, True])
+def test_a_probe_tells_which_machine_was_prepared_and_whether_for_volumes(tmp_path: Path, storage: bool) -> None:
+    lines = ["file\t/etc/a\t00", *(["sysctl\tvm.nr_hugepages\t1024"] if storage else []), "machine\tabc"]
+    (tmp_path / "prepare").write_text("".join(f"{line}\n" for line in lines))
+    call = '{ main "$@"; exit; } </dev/null'
+    script = compose("probe", values={**VALUES, "ASK_RECORDS": ""}).replace(call, f"RECORDS={tmp_path}\n{call}")
+    body = script[script.index("set -Eeuo pipefail") :]
+    done = subprocess.run(["bash", "-s", "--", "apply"], input=body, capture_output=True, text=True, check=True)
+    facts = Facts.parse(done.stdout)
+    assert facts.prepared_for_storage is storage
+    assert {entry.kind for entry in facts.recorded} == {"machine", *(["sysctl"] if storage else [])}
+
+
 def test_records_are_compared_by_kind(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("content\n")
     (tmp_path / "environment").write_text("PATH=/bin\n# onprem-mlops: begin\nA=1\nB=2\n# onprem-mlops: end\n")

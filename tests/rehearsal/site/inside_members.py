@@ -16,6 +16,7 @@ from mlops.nodes import acts
 from mlops.nodes.kubectl import NodeKubectl
 from mlops.nodes.state import LEAVING, UPDATING, WantedHost
 from mlops.objectset import KubectlError
+from mlops.rehearsal.site.controlplane import PORT
 from mlops.rehearsal.site.daemon import Fault
 from mlops.rehearsal.site.site import ThrowAwaySite
 
@@ -175,7 +176,8 @@ def test_labels_and_taints_come_and_go_and_those_of_others_stay(inside_site: Thr
 
 
 def test_a_host_of_the_file_is_left_alone_by_every_step(inside_site: ThrowAwaySite) -> None:
-    assert "stays as it is" in acts.withdraw(access(inside_site), "w2")[0]
+    with pytest.raises(UserError, match="meant to be in the cluster"):
+        acts.withdraw(access(inside_site), "w2")
     assert "stays as it is" in told(depart(inside_site, "w2"))
     assert "stays" in told(forget(inside_site, "w2"))
     ready(inside_site, "w2")
@@ -273,6 +275,10 @@ def test_it_comes_again(inside_site: ThrowAwaySite) -> None:
     acts.keep_nodes(access(inside_site), wanted(*PLANES, *WORKERS))
 
 
+def api_server_port_is_taken(site: ThrowAwaySite, host: str) -> bool:
+    return f":{PORT:04X} 00000000:0000 0A " in site.netns_exec(host, ["cat", "/proc/net/tcp"]).stdout
+
+
 def test_a_changed_role_is_refused_in_words(inside_site: ThrowAwaySite) -> None:
     text = refused(members(inside_site, roles={"w1": "control-plane", "c3": "worker"}))
     assert "host w1 is a worker of the cluster" in text
@@ -286,6 +292,7 @@ def test_a_host_that_is_declared_lost_and_lives_is_refused(inside_site: ThrowAwa
 
 def test_without_quorum_no_control_plane_goes(inside_site: ThrowAwaySite) -> None:
     inside_site.power_off("c2")
+    assert not api_server_port_is_taken(inside_site, "c2")
     acts.keep_nodes(access(inside_site), wanted("c1", "c2", *WORKERS))
     with pytest.raises(UserError, match="nothing on it was changed") as caught:
         acts.withdraw(access(inside_site), "c3")
@@ -305,9 +312,11 @@ def test_a_dead_control_plane_is_taken_out_by_force_and_comes_again(inside_site:
         acts.withdraw(access(inside_site), "c3")
     acts.keep_nodes(access(inside_site), wanted("c1", "c3", *WORKERS))
     inside_site.reinstall("c2")
+    assert not api_server_port_is_taken(inside_site, "c2")
     install(inside_site, "c2")
     join(inside_site, "c2")
     ready(inside_site, "c2")
+    assert api_server_port_is_taken(inside_site, "c2")
     assert voters(inside_site) == list(PLANES)
 
 
@@ -349,6 +358,7 @@ def test_a_majority_that_is_not_there_is_told(inside_site: ThrowAwaySite) -> Non
     assert "c2" in nodes(inside_site)
     inside_site.power_on("c2")
     ready(inside_site, "c2")
+    assert api_server_port_is_taken(inside_site, "c2")
 
 
 def test_draining_for_another_version_and_back(inside_site: ThrowAwaySite) -> None:
