@@ -44,7 +44,7 @@ def doctor(
 ) -> None:
     """Check hosts and site before anything changes, or for drift afterwards; changes nothing itself."""
     if checks:
-        typer.echo(table())
+        typer.echo(_checks_as_json() if as_json else table())
         return
     if site is None:
         raise typer.BadParameter("name a site", param_hint="SITE")
@@ -99,6 +99,11 @@ def _demand(site: Site, console: Console) -> Demand | None:
     return demand(item for bundle in bundles for item in bundle.objects)
 
 
+def _checks_as_json() -> str:
+    rows = [{name: getattr(check, name) for name in ("name", "scope", "severity", "needed", "mend")} for check in CHECKS.values()]
+    return json.dumps(rows, indent=2, ensure_ascii=False)
+
+
 def _as_json(site: str, asked: Sequence[str], result: Report) -> str:
     document = {
         "site": site,
@@ -120,11 +125,9 @@ def _show(result: Report, *, hosts: int, seconds: float, drift: bool) -> None:
         console.print(Text(words, style="dim"), soft_wrap=True)
     warnings = sum(finding.severity == "warning" for finding in result.findings)
     what = "against the records of the last deployment" if drift else f"by {len(CHECKS)} checks"
+    examined = f"{hosts} host(s) examined {what}" if hosts else "no host was asked"
     console.print(
-        Text(
-            f"{hosts} host(s) examined {what} in {seconds:.1f} s: {len(result.errors)} error(s), {warnings} warning(s), "
-            f"{len(result.skipped)} skipped"
-        ),
+        Text(f"{examined} in {seconds:.1f} s: {len(result.errors)} error(s), {warnings} warning(s), {len(result.skipped)} skipped"),
         soft_wrap=True,
     )
 

@@ -55,19 +55,17 @@ def examine(question: Question, told: Told) -> Report:
     Args:
         question: what is asked.
         told: called for each host as soon as it has answered.
-
-    Raises:
-        UserError: a host is named that is not in the site file.
     """
     try:
         site = read_site_file(question.file)
     except UserError as error:
         return report([_of_settings(problem) for problem in error.problems] or [settings.finding(Fault(error.summary))], None)
     findings = [] if question.against_records else _of_deployer(site, question.file)
+    if unknown := _unknown(question.hosts, site):
+        return report([*findings, *(_told_by(settings, problem) for problem in unknown)], None)
     if site.hosts is None or not isinstance(site.cluster, MicroK8sCluster):
         return report(findings, None)
     wanted = expectations(site, None if question.against_records else question.demand(site))
-    _known(question.hosts, wanted)
     if any(secret.state is SecretState.SEALED for secret in _needed(site)):
         try:
             site = unseal(question.file, question.stack)
@@ -93,12 +91,18 @@ def _needed(site: Site) -> list[Secret]:
     return [secret for secret in found if secret is not None]
 
 
-def _known(hosts: Sequence[str], wanted: Expectations) -> None:
-    names = [host.name for host in wanted.hosts]
-    wrong = [name for name in hosts if name not in names]
-    if wrong:
-        problems = [Problem("--host", name, f"a host of the site: {', '.join(names)}") for name in wrong]
-        raise UserError("No such host.", problems)
+def _unknown(named: Sequence[str], site: Site) -> list[Problem]:
+    """What is wrong with the hosts that the command line names."""
+    living = [host.name for host in site.hosts.in_joining_order()] if site.hosts else []
+    lost = [host.name for host in site.hosts.lost] if site.hosts else []
+    allowed = f"a living host of the site: {', '.join(living)}" if living else "no --host: this site has no hosts of its own"
+    found = {name: f"{name}, which the settings declare lost: nobody connects to it" for name in lost}
+    mend = "name another; of a host that lives take `lost: true` away"
+    return [
+        Problem("--host", found.get(name, name), allowed, mend if name in found else "name another host")
+        for name in named
+        if name not in living
+    ]
 
 
 def _targets(site: Site, only: Sequence[str]) -> tuple[Target, ...]:

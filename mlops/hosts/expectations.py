@@ -181,7 +181,7 @@ def probe_values(site: Site, wanted: Expectations, host: Wanted, *, cluster: boo
         site: the site.
         wanted: its expectations.
         host: one of its hosts.
-        cluster: ask the cluster for nodes and volumes, on a control plane.
+        cluster: ask the cluster for nodes and volumes, on a control plane; done anyway where a host is declared lost.
         records: compare what was deployed with what is there, and ask nothing over the network for it.
     """
     others = [other for other in wanted.hosts if other != host]
@@ -203,7 +203,7 @@ def probe_values(site: Site, wanted: Expectations, host: Wanted, *, cluster: boo
         "PROXY": f"{proxy.hostname} {proxy.port or 80}" if wanted.proxy and not records else "",
         "PROXY_USER": wanted.proxy_user,
         "NO_PROXY": ",".join(site.no_proxy),
-        "ASK_CLUSTER": "yes" if cluster and host.is_control_plane else "",
+        "ASK_CLUSTER": "yes" if (cluster or wanted.lost) and host.is_control_plane else "",
         "ASK_RECORDS": "yes" if records else "",
     }
 

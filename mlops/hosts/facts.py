@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from mlops.hosts.origins import OriginAnswer, origin_answer
+
 MIB = 1024
 
 Family = Literal["debian", "redhat", "suse", "unsupported"]
@@ -41,35 +43,6 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
-class OriginAnswer:
-    """What came of asking one place that the host gets something from.
-
-    Attributes:
-        origin: name and port.
-        by_proxy: whether the proxy was asked.
-        connection: what the proxy answered, or ``open``, or ``failed: ...``.
-        certificate: issuer of the certificate that was shown; empty when none was seen.
-        verified: verdict of OpenSSL with the host's and the site's roots, e.g. ``0 (ok)``; empty when nothing was verified.
-        answer: status line and headers inside TLS.
-        channels: snap channels that the store named.
-    """
-
-    origin: str
-    by_proxy: bool
-    connection: str
-    certificate: str
-    verified: str
-    answer: tuple[str, ...]
-    channels: tuple[str, ...]
-
-    @property
-    def status(self) -> str:
-        """HTTP status of the connection, e.g. ``407``; empty when there was none."""
-        found = re.match(r"HTTP/[0-9.]+ ([0-9]{3})", self.connection)
-        return found[1] if found else ""
-
-
-@dataclass(frozen=True, slots=True)
 class Node:
     """A node of the cluster as its API server tells.
 
@@ -79,6 +52,7 @@ class Node:
         ready: whether it is Ready.
         labels: its labels.
         taints: its taints, as ``key=value:effect``.
+        cordoned: whether no pod is put there.
     """
 
     name: str
@@ -86,6 +60,7 @@ class Node:
     ready: bool
     labels: dict[str, str]
     taints: tuple[str, ...]
+    cordoned: bool
 
     @property
     def is_control_plane(self) -> bool:
@@ -133,6 +108,7 @@ class Facts(BaseModel):
         modules: kernel module -> whether the running kernel has it.
         mtu: interface -> MTU.
         worker: whether MicroK8s runs here as a worker.
+        cni: what its network add-on is told (args/cni-env).
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -165,6 +141,7 @@ class Facts(BaseModel):
     firewall: str = ""
     snaps: str
     worker: bool
+    cni: str = ""
     records: str
     found: str = ""
     peers: str
@@ -305,12 +282,18 @@ class Facts(BaseModel):
     @property
     def asked(self) -> tuple[OriginAnswer, ...]:
         """What came of asking origins."""
-        return tuple(_origin(line) for line in self.origins.splitlines() if line.count("\t") >= 3)
+        return tuple(origin_answer(line) for line in self.origins.splitlines() if line.count("\t") >= 3)
 
     @property
     def channel(self) -> str:
         """Channel of MicroK8s; empty when it is not installed."""
         return next((words[3] for words in self._snap_lines() if words[0] == "microk8s"), "")
+
+    @property
+    def networks(self) -> tuple[str, str]:
+        """Networks of the pods and of the Services that MicroK8s runs with; empty texts where it does not tell."""
+        told = {name.strip(): value.replace('"', "") for name, _, value in (line.partition("=") for line in self.cni.splitlines())}
+        return told.get("IPv4_CLUSTER_CIDR", ""), told.get("IPv4_SERVICE_CIDR", "")
 
     @property
     def snap_state(self) -> dict[str, str]:
@@ -382,19 +365,8 @@ def _disk(entry: dict[str, Any]) -> Disk:
     return Disk(entry["path"], entry.get("device") or "", int(top.get("size") or 0), top.get("type") or "", content)
 
 
-def _origin(line: str) -> OriginAnswer:
-    origin, via, connection, seen = line.split("\t", 3)
-    parts = [part.strip() for part in seen.split("|") if part.strip()]
-    certificate = next((part.partition("=")[2].strip() for part in parts if part.lower().startswith("issuer")), "")
-    verified = next((part.partition(":")[2].strip() for part in parts if part.lower().startswith("verify return code")), "")
-    names = tuple(part.removeprefix("channel=") for part in parts if part.startswith("channel="))
-    answer = tuple(part for part in parts if part.lower().startswith(("http/", "content-type:", "location:")))
-    return OriginAnswer(origin, via == "proxy", connection, certificate, verified, answer, names)
-
-
 def _node(row: list[str]) -> Node:
-
     labels = json.loads(row[3]) if row[3].strip() else {}
     taints = json.loads(row[4]) if len(row) > 4 and row[4].strip() else []
     texts = tuple(f"{taint['key']}={taint.get('value', '')}:{taint['effect']}" for taint in taints)
-    return Node(row[0], row[1], row[2] == "True", dict(labels), texts)
+    return Node(row[0], row[1], row[2] == "True", dict(labels), texts, cordoned=row[5:] == ["true"])

@@ -23,9 +23,9 @@ CHECK_NAMES: tuple[str, ...] = (
     *("reachable", "sudo", "os", "os-family", "kernel", "cgroup", "cores", "memory", "disk", "cpu-flags", "data-disks", "modules"),
     *("ip-tables", "nvme-tcp", "nvme-multipath", "inotify", "hugepages", "swap", "time-sync", "clock", "host-name", "address"),
     *("name-resolution", "default-route", "ports", "node-ports", "firewall", "selinux", "snapd", "proxy", "proxy-credentials"),
-    *("proxy-login-page", "origins", "tls-interception", "snap-channel", "routes", "load-balancer-range", "microk8s", "role"),
-    *("unique-names", "unique-machine-ids", "mtu", "capacity", "pods", "removal", "trust", "offline", "passphrase"),
-    *("state-backend", "settings"),
+    *("proxy-login-page", "origins", "tls-interception", "snap-channel", "routes", "load-balancer-range", "microk8s"),
+    *("networks", "role", "unique-names", "unique-machine-ids", "mtu", "capacity", "pods", "lost", "removal", "trust", "offline"),
+    *("passphrase", "state-backend", "settings"),
 )
 """Names of the checks before the first change, in the order of the report."""
 

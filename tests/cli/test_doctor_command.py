@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
 from mlops.cli import doctor as command
 from mlops.hosts import examination
 from mlops.hosts.checks import table
 from mlops.hosts.ssh import Answer, Target
+from mlops.settings import CHECK_NAMES
 from tests.hosts.doctor import samples
 from tests.hosts.doctor.site_file import write_site
 from tests.rehearsal.site.site_for_tests import SiteForTests, make_site
@@ -77,6 +79,14 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(command.app, list(arguments), catch_exceptions=False)
 
 
+def declare_lost(name: str) -> None:
+    path = Path("Pulumi.test.yaml")
+    values = yaml.safe_load(path.read_text())
+    (node,) = [entry for entry in values["config"]["onprem-mlops:hosts"]["nodes"] if entry["name"] == name]
+    node["lost"] = True
+    path.write_text(yaml.safe_dump(values))
+
+
 def flat(text: str) -> str:
     """Without the breaks that a narrow terminal makes."""
     return " ".join(text.split())
@@ -127,6 +137,34 @@ def test_one_host_only(hosts: Hosts) -> None:
     assert (done.exit_code, json.loads(done.stdout)["hosts"]) == (0, ["node1"])
 
 
+@pytest.mark.parametrize("options", [(), ("--json",), ("--drift", "--json")])
+def test_a_host_that_is_not_in_the_file_is_told_in_the_report(hosts: Hosts, options: tuple[str, ...]) -> None:
+    done = run("test", "--host", "wrong", "--host", "node1", *options)
+    assert done.exit_code == 1
+    if "--json" not in options:
+        assert "--host: wrong" in flat(done.stdout)
+        assert "no host was asked in" in flat(done.stdout)
+        return
+    document = json.loads(done.stdout)
+    (finding,) = [entry for entry in document["findings"] if entry["severity"] == "error"]
+    assert (finding["found"], document["errors"], document["hosts"]) == ("--host: wrong", 1, [])
+    assert "node1, node2, node3" in finding["needed"]
+
+
+def test_a_lost_host_that_is_named_is_told_as_lost(hosts: Hosts) -> None:
+    declare_lost("node2")
+    done = run("test", "--host", "node2", "--json")
+    assert "node2, which the settings declare lost" in done.stdout
+    assert done.exit_code == 1
+
+
+def test_a_host_that_is_declared_lost_and_lives_is_an_error(hosts: Hosts) -> None:
+    declare_lost("node2")
+    hosts.changes["node1"] = {"nodes": samples.node("node1", plane=True) + "\n" + samples.node("node2")}
+    errors = [entry for entry in json.loads(run("test", "--json").stdout)["findings"] if entry["severity"] == "error"]
+    assert [(entry["check"], entry["host"]) for entry in errors] == [("lost", "node2")]
+
+
 def test_drift_of_hosts_that_were_never_deployed(hosts: Hosts) -> None:
     done = run("test", "--drift", "--json")
     assert done.exit_code == 1
@@ -161,6 +199,12 @@ def test_a_root_that_is_a_leaf_is_a_finding_of_trust(hosts: Hosts) -> None:
     assert done.exit_code == 1
     assert "site: trust" in done.stdout
     assert "no certificate authority" in flat(done.stdout)
+
+
+def test_the_checks_as_json() -> None:
+    rows = json.loads(run("--checks", "--json").stdout)
+    assert [row["name"] for row in rows] == list(CHECK_NAMES)
+    assert set(rows[0]) == {"name", "scope", "severity", "needed", "mend"}
 
 
 def test_the_page_has_the_table_that_the_command_prints() -> None:

@@ -74,7 +74,7 @@ CASES = (
     Case("prepare-cut-middle", "connections", "again", "plane2", Halted("prepare", "middle", CUT), _LOST),
     Case("install-cut", "connections", "add", "worker5", Halted("microk8s", "quiet snap install *", CUT), _LOST),
     Case("removal-depart-cut", "connections", "remove", "worker5", Halted("depart", "remove_microk8s", CUT)),
-    Case("microk8s-cut", "connections", "again", "plane3", Halted("microk8s", "last", CUT), _LOST, unproven=_NEVER),
+    Case("microk8s-cut", "connections", "again", "plane3", Halted("microk8s", "last", CUT), _LOST),
     Case("describe-cut", "connections", "again", "plane1", Halted("describe", "middle", CUT), _LOST),
     Case("members-cut", "connections", "again", "plane1", Halted("members", "middle", CUT), _LOST),
     Case("join-cut", "connections", "add", "worker5", Halted("join", "middle", CUT), _LOST),
@@ -104,11 +104,17 @@ CASES = (
         unproven=_NEVER,
     ),
     # the host itself
-    Case("probe-reboot", "power", "again", "worker4", Halted("probe", "middle", REBOOT), _LOST, unproven=_NEVER),
-    Case("probe-power-loss", "power", "again", "plane3", Halted("probe", "last", POWER_LOSS), _LOST, unproven=_NEVER),
+    Case("probe-reboot", "power", "again", "worker4", Halted("probe", "middle", REBOOT), _LOST),
+    Case("probe-power-loss", "power", "again", "plane3", Halted("probe", "last", POWER_LOSS), _LOST),
     Case("prepare-reboot", "power", "again", "plane2", Halted("prepare", "middle", REBOOT), _LOST, unproven=_NEVER),
     Case(
-        "prepare-power-loss-in-a-file", "power", "add", "worker5", Halted("prepare", "mv -f *", POWER_LOSS), _LOST, unproven=_NEVER
+        "prepare-power-loss-in-a-file",
+        "power",
+        "add",
+        "worker5",
+        Halted("prepare", "mv -f *", POWER_LOSS),
+        _LOST,
+        unproven="cut off after 241 s: the stand-in provider waited for the silent host; mended, not run again",
     ),
     Case("removal-depart-reboot", "power", "remove", "worker5", Halted("depart", "leave_cluster", REBOOT), unproven=_NEVER),
     Case("install-power-loss", "power", "add", "worker5", Answered(("snap", "install", "microk8s")), _LOST, unproven=_NEVER),
@@ -187,7 +193,6 @@ CASES = (
         "worker4",
         Beforehand("join cut half way", half_join),
         ("microk8s join",),
-        unproven=_NEVER,
     ),
     Case(
         "plane-half-joined",

@@ -120,6 +120,15 @@ def test_arguments_are_set_among_those_of_others_and_given_back(host: FakeHost) 
     assert "--event-ttl=5m\n" in host.read(f"{ARGUMENTS}/kube-apiserver")
 
 
+def test_an_argument_is_given_back_though_its_name_begins_that_of_another(host: FakeHost) -> None:
+    both = {"--kube-api-burst": "200", "--kube-api-burst-more": "1"}
+    configured(host, node(further=Arguments(kubelet=both)))
+    del both["--kube-api-burst"]
+    configured(host, node(further=Arguments(kubelet=both)))
+    lines = host.read(f"{ARGUMENTS}/kubelet").splitlines()
+    assert [line for line in lines if line.startswith("--kube-api-burst")] == ["--kube-api-burst-more=1"]
+
+
 def test_a_join_that_replaced_the_kubelets_arguments_is_made_good(host: FakeHost) -> None:
     host.write(f"{ARGUMENTS}/kubelet", "--cluster-dns=10.152.183.10\n--cluster-domain=cluster.local\n")
     assert configured(host, node()) == [], "what the contacted node has is what this one is to have"

@@ -94,3 +94,14 @@ def test_when_a_host_goes(case: Case, tmp_path: Path) -> None:
     assert (progress.read_text().strip() if progress.exists() else None) == case.left
     if "unprepare" in case.done:
         assert not state.exists(), "records and all"
+
+
+def test_backups_of_the_database_outlive_the_host(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    (state / "backups").mkdir(parents=True)
+    (state / "deployed").mkdir()
+    (state / "backups/dqlite-v1.35.4.tar.gz").touch()
+    done = run(Case("first control plane"), state)
+    assert done.returncode == 0, done.stderr
+    assert [str(path.relative_to(state)) for path in state.rglob("*")] == ["backups", "backups/dqlite-v1.35.4.tar.gz"]
+    assert f"nothing of it is left there but {state}/backups, the backups" in done.stdout

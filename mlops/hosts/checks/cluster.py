@@ -43,6 +43,25 @@ def _minor(channel: str) -> int | None:
 
 
 @of_host(
+    "networks",
+    "error",
+    "the networks that MicroK8s was installed with: a running cluster keeps them",
+    "undo that change of network.podCidr and network.serviceCidr",
+)
+def networks(subject: Subject) -> Iterator[Fault]:
+    """The step that installs refuses as well, but by then other steps have written the new networks into files."""
+    facts, wanted = subject.facts, subject.wanted
+    if not facts.channel or not facts.cni:
+        return
+    pods, services = facts.networks
+    if (pods, services) != (str(wanted.pod_cidr), str(wanted.service_cidr)):
+        yield Fault(
+            f"MicroK8s with {pods or 'no network'} for pods and {services or 'no network'} for Services; "
+            f"the settings say {wanted.pod_cidr} and {wanted.service_cidr}"
+        )
+
+
+@of_host(
     "role",
     "error",
     "the roles that the host has in the cluster",
@@ -65,6 +84,21 @@ def role(subject: Subject) -> Iterator[Fault]:
             f"a storage host of the cluster{held}; the settings no longer give it the role storage",
             mend="move its volumes and disk pools to other hosts first (`kubectl get diskpools -A`), or give it the role again",
         )
+
+
+@of_site(
+    "lost",
+    "error",
+    "hosts with lost: true that are dead: their nodes are taken out by force",
+    "take `lost: true` away, and the host out of the file if it is to leave; of one that has just died the node is Ready for a "
+    "minute more: wait, then try again",
+)
+def lost(survey: Survey) -> Iterator[Fault]:
+    """A host that lives would run on with a database and pods that the cluster no longer knows."""
+    ready = {node.name for facts in survey.facts.values() for node in facts.members if node.ready}
+    for name in survey.wanted.lost:
+        if name in ready:
+            yield Fault(f"node {name} is Ready; the settings declare the host lost", host=name)
 
 
 @of_site(
@@ -100,4 +134,4 @@ def _bound(told: Iterable[Facts], node: Node) -> list[str]:
     return sorted({f"{volume.name} (claim {volume.claim})" for volume in volumes if set(volume.nodes) == {node.name}})
 
 
-CHECKS = (microk8s, role, removal)
+CHECKS = (microk8s, networks, role, lost, removal)

@@ -81,6 +81,9 @@ def _node(host: Wanted, node: Node | None) -> Iterator[Finding]:
         return
     if not node.ready:
         yield _finding("node", host, f"node {host.name} is not Ready", "a node that is Ready", "`microk8s inspect` there tells why")
+    if node.cordoned:
+        mend = f"`kubectl uncordon {host.name}`; where an update of it was cut, pulumi up does that when it is done"
+        yield _finding("node", host, f"node {host.name} is cordoned: it takes no new pods", "a node that takes pods", mend)
     for key, value in host.labels.items():
         if node.labels.get(key) != value:
             yield _finding("label", host, f"label {key} = {node.labels.get(key, _NOT_THERE)}", f"{key} = {value}")

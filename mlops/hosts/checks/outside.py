@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mlops.hosts.checks.check import Fault, Severity, Subject, of_host
 from mlops.hosts.expectations import STORE
-from mlops.hosts.facts import OriginAnswer
+from mlops.hosts.origins import OriginAnswer
 
 _REDIRECTS = {"301", "302", "303", "307", "308"}
 _VERIFIED = "0 (ok)"

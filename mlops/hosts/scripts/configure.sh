@@ -20,9 +20,10 @@ ours_before() { if [ -f "$CONFIGURED" ]; then cat "$CONFIGURED"; fi; }
 
 # dropped_arguments PROGRAM: names that this step set once and that the settings no longer have, with MicroK8s' own value if there is one
 dropped_arguments() {
-  local program="$1" name
+  local program="$1" name wanted
+  wanted=$'\n'$(wanted_arguments "$program")
   ours_before | awk -v program="$program" '$1 == program {print $2}' | while read -r name; do
-    if wanted_arguments "$program" | grep -- "^${name}=" >/dev/null; then continue; fi
+    if [[ "$wanted" == *$'\n'"$name="* ]]; then continue; fi
     grep -hE -- "^${name}([= ]|\$)" "$DEFAULT_ARGUMENTS/$program" || printf '%s\n' "$name"
   done
 }

@@ -63,6 +63,18 @@ remove_microk8s() {
   rm -f "$LAUNCH_FILE"
 }
 
+# The first control plane has the backups of the database, which outlive it: who needs one needs it when that host is gone.
+remove_state() {
+  local but=''
+  if compgen -G "$STATE/backups/*" >/dev/null; then
+    find "$STATE" -mindepth 1 -maxdepth 1 ! -name backups -exec rm -rf {} +
+    but=" but $STATE/backups, the backups of the cluster's database: copy what you need"
+  else
+    rm -rf "$STATE"
+  fi
+  say "${HOST_NAME} has left the cluster and nothing of it is left there${but}; rules of iptables stay until it boots again"
+}
+
 reset() {
   if ! decide; then
     say "${HOST_NAME} stays as it is: its node was not taken out of the cluster"
@@ -72,6 +84,5 @@ reset() {
   remove_microk8s
   unprepare
   # the last: until here a run that was cut goes on
-  rm -rf "$STATE"
-  say "${HOST_NAME} has left the cluster and nothing of it is left there; rules of iptables stay until it boots again"
+  remove_state
 }

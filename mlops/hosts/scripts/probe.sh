@@ -207,6 +207,7 @@ start_questions() {
   fi
 }
 WORKER_LOCK=/var/snap/microk8s/current/var/lock/clustered.lock
+CNI_FILE=/var/snap/microk8s/current/args/cni-env
 
 unknown_names() {
   local name found=''
@@ -289,6 +290,8 @@ microk8s() {
   fact snaps "$REPLY"
   yes_if test -f "$WORKER_LOCK"
   fact_json worker "$REPLY"
+  content "$CNI_FILE"
+  fact cni "$REPLY"
 }
 
 records() {

@@ -127,7 +127,7 @@ package_sources() {
 
 node_lines() {
   /snap/bin/microk8s kubectl get nodes -o \
-    'jsonpath={range .items[*]}{.metadata.name}{"\t"}{.status.nodeInfo.machineID}{"\t"}{.status.conditions[?(@.type=="Ready")].status}{"\t"}{.metadata.labels}{"\t"}{.spec.taints}{"\n"}{end}'
+    'jsonpath={range .items[*]}{.metadata.name}{"\t"}{.status.nodeInfo.machineID}{"\t"}{.status.conditions[?(@.type=="Ready")].status}{"\t"}{.metadata.labels}{"\t"}{.spec.taints}{"\t"}{.spec.unschedulable}{"\n"}{end}'
 }
 
 volume_lines() {

@@ -87,6 +87,7 @@ def facts(name: str, **changes: Any) -> dict[str, Any]:
         "firewall": "",
         "snaps": "",
         "worker": False,
+        "cni": "",
         "records": "",
         "found": "",
         "peers": peers(name),
@@ -146,6 +147,14 @@ def snaps(channel: str) -> str:
     return f"Name Version Rev Tracking Publisher Notes\nmicrok8s v1.35.4 8000 {channel} canonical** classic,held"
 
 
-def node(name: str, *, plane: bool = False, ready: bool = True, machine: str = "", labels: dict[str, str] | None = None) -> str:
+def node(
+    name: str,
+    *,
+    plane: bool = False,
+    ready: bool = True,
+    machine: str = "",
+    labels: dict[str, str] | None = None,
+    cordoned: bool = False,
+) -> str:
     own = {"node.kubernetes.io/microk8s-controlplane": "microk8s-controlplane"} if plane else {}
-    return "\t".join([name, machine, str(ready), json.dumps({**own, **(labels or {})}), ""])
+    return "\t".join([name, machine, str(ready), json.dumps({**own, **(labels or {})}), "", "true" if cordoned else ""])

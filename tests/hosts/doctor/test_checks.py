@@ -68,6 +68,11 @@ def of_node1(**changes: Any) -> Changes:
     return {"node1": {"records": PREPARED, "sysctls": {}, **changes}}
 
 
+def running_with(pods: str, services: str) -> Changes:
+    cni = f'IPv4_SUPPORT=true\nIPv4_CLUSTER_CIDR="{pods}"\nIPv4_SERVICE_CIDR={services}'
+    return of_node1(snaps=snaps("1.35/stable"), cni=cni)
+
+
 def with_route(line: str) -> Changes:
     return {"node2": {"routes": f"{facts('node2')['routes']}\n{line}"}}
 
@@ -141,6 +146,8 @@ DEFECTS: list[tuple[str, str, Changes, dict[str, Any], str]] = [
     ("microk8s", "error", of_node1(snaps=snaps("1.33/stable")), {}, "1.33/stable; the settings say 1.35/stable"),
     ("microk8s", "error", of_node1(snaps=snaps("1.36/stable")), {}, "1.36/stable"),
     ("microk8s", "warning", {"node1": {"snaps": snaps("1.35/stable")}}, {}, "has not installed"),
+    ("networks", "error", running_with("10.2.0.0/16", "10.152.183.0/24"), {}, "10.2.0.0/16 for pods"),
+    ("networks", "error", running_with("10.1.0.0/16", "10.96.0.0/12"), {}, "the settings say 10.1.0.0/16 and 10.152.183.0/24"),
     ("role", "error", of_node1(snaps=snaps("1.35/stable"), worker=True), {}, "a worker of a cluster"),
     ("role", "error", {"node1": {"nodes": node("node2", plane=True)}}, {}, "the settings say worker"),
     ("role", "error", {"node1": {"nodes": node("node2", labels=STORAGE)}}, {}, "no longer give it the role storage"),
@@ -150,6 +157,7 @@ DEFECTS: list[tuple[str, str, Changes, dict[str, Any], str]] = [
     ("capacity", "error", {}, {"demand": Demand(cpu=40)}, "40.0 processors"),
     ("capacity", "error", {}, {"demand": Demand(memory=100 * 1024**3)}, "100.0 GiB"),
     ("pods", "error", {}, {"demand": Demand(pods=400)}, "400 pods"),
+    ("lost", "error", {"node1": {"nodes": node("old")}}, {"lost": ("old",)}, "node old is Ready"),
     ("removal", "error", {"node1": {"nodes": node("old"), "volumes": "pv-1\tteam/data\told\n"}}, {}, "pv-1 (claim team/data)"),
     ("removal", "error", {"node1": {"nodes": THREE_PLANES}}, {}, "p2, p3 would go"),
 ]
@@ -215,6 +223,19 @@ def test_a_host_that_gets_the_role_storage_later_is_prepared_for_it_first() -> N
     assert [(entry.check, entry.severity) for entry in found(later)] == [("nvme-tcp", "warning")]
     later["node3"]["records"] = PREPARED_STORAGE
     assert {(entry.check, entry.severity) for entry in found(later)} == {("nvme-tcp", "error"), ("hugepages", "error")}
+
+
+def test_a_lost_host_that_is_dead_and_networks_that_stay_are_no_defects() -> None:
+    changes = running_with("10.1.0.0/16", "10.152.183.0/24")
+    changes["node1"]["nodes"] = "\n".join([node("node1", plane=True), node("node3"), node("old", ready=False)])
+    assert found(changes, {"lost": ("old",)}) == []
+    changes["node1"]["nodes"] += f"\n{node('dead')}"
+    assert [(entry.check, entry.host) for entry in found(changes, {"lost": ("old", "dead")})] == [("lost", "dead")]
+
+
+def test_networks_are_judged_where_microk8s_is_installed_only() -> None:
+    left_behind = {"node1": {"cni": "IPv4_CLUSTER_CIDR=10.9.0.0/16"}}
+    assert found(left_behind) == []
 
 
 def test_a_silent_host_is_not_told_twice() -> None:

@@ -69,6 +69,7 @@ def test_what_was_deployed_has_no_drift() -> None:
         ("label", {"nodes": node("node1", plane=True, machine="1" * 32)}, "rack = nothing"),
         ("node", {"nodes": node("node1", plane=True, ready=False, machine="1" * 32, labels=LABELS)}, "not Ready"),
         ("node", {"nodes": node("other")}, "no node in the cluster"),
+        ("node", {"nodes": node("node1", plane=True, machine="1" * 32, labels=LABELS, cordoned=True)}, "node1 is cordoned"),
     ],
 )
 def test_a_change_is_reported_as_what_it_is(kind: str, changes: dict[str, Any], words: str) -> None:

@@ -76,15 +76,27 @@ def test_names_are_resolved_and_what_has_no_address_says_so() -> None:
     assert not facts.resolved.get("nobody.invalid")
 
 
+def probe_with(lines: str) -> Facts:
+    """Facts where these lines of shell stand before the call: places that are not on this machine."""
+    call = '{ main "$@"; exit; } </dev/null'
+    script = compose("probe", values=VALUES).replace(call, f"{lines}\n{call}")
+    body = script[script.index("set -Eeuo pipefail") :]
+    done = subprocess.run(["bash", "-s", "--", "apply"], input=body, capture_output=True, text=True, check=True)
+    return Facts.parse(done.stdout)
+
+
+def test_the_networks_that_microk8s_runs_with_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "cni-env"
+    assert probe_with(f"CNI_FILE={file}").networks == ("", "")
+    file.write_text('IPv4_SUPPORT=true\nIPv4_CLUSTER_CIDR="10.1.0.0/16"\nIPv4_SERVICE_CIDR=10.152.183.0/24\n')
+    assert probe_with(f"CNI_FILE={file}").networks == ("10.1.0.0/16", "10.152.183.0/24")
+
+
 @pytest.mark.parametrize("storage", [False, True])
 def test_a_probe_tells_which_machine_was_prepared_and_whether_for_volumes(tmp_path: Path, storage: bool) -> None:
     lines = ["file\t/etc/a\t00", *(["sysctl\tvm.nr_hugepages\t1024"] if storage else []), "machine\tabc"]
     (tmp_path / "prepare").write_text("".join(f"{line}\n" for line in lines))
-    call = '{ main "$@"; exit; } </dev/null'
-    script = compose("probe", values={**VALUES, "ASK_RECORDS": ""}).replace(call, f"RECORDS={tmp_path}\n{call}")
-    body = script[script.index("set -Eeuo pipefail") :]
-    done = subprocess.run(["bash", "-s", "--", "apply"], input=body, capture_output=True, text=True, check=True)
-    facts = Facts.parse(done.stdout)
+    facts = probe_with(f"RECORDS={tmp_path}")
     assert facts.prepared_for_storage is storage
     assert {entry.kind for entry in facts.recorded} == {"machine", *(["sysctl"] if storage else [])}
 

@@ -26,9 +26,7 @@ ROOT = Path(__file__).parents[3]
 _PLAN = "SITE_PLAN"
 
 
-def run_on_a_site(
-    inside: Path, site_file: Path, logs: Path, *options: str, environment: Mapping[str, str] | None = None
-) -> int:
+def run_on_a_site(inside: Path, site_file: Path, logs: Path, *options: str, environment: Mapping[str, str] | None = None) -> int:
     """Runs a test file inside a frame and returns pytest's exit code; skips where no frame can be opened.
 
     Args:

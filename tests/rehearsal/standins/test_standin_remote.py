@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +14,7 @@ import asyncssh
 import pytest
 
 from mlops.rehearsal.standins.command.resources import provider
+from mlops.rehearsal.standins.command.ssh import _tcp
 from mlops.rehearsal.standins.values import ARCHIVE, ASSET, CONFIDENTIAL, SIGNATURE, UNKNOWN
 
 COMMAND = "command:remote:Command"
@@ -29,6 +32,16 @@ def test_create_gives_both_streams_without_their_last_newline(remote: Any, sshd:
     assert (outputs["stdout"], outputs["stderr"]) == ("out\n", "err")
     assert outputs["connection"][SIGNATURE] == CONFIDENTIAL
     assert sorted(text for _, text in remote.logged) == ["", "err", "out"]
+
+
+def test_a_host_that_has_lost_its_power_is_noticed_as_the_official_provider_does(sshd: Any) -> None:
+    to = sshd.connection()
+    bare = asyncio.run(_tcp(to["host"], int(to["port"])))
+    with bare:
+        options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        idle, interval, count = (bare.getsockopt(socket.IPPROTO_TCP, option) for option in options)
+        assert bare.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    assert idle + interval * count == 150
 
 
 def test_stdin_is_delivered_whole(remote: Any, sshd: Any) -> None:

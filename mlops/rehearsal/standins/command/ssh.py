@@ -21,6 +21,13 @@ from mlops.rehearsal.standins.provider import Call, ProviderError
 
 _FIRST_DELAY, _BACKOFF, _LONGEST_DELAY = 0.1, 1.5, 5.0
 _T = TypeVar("_T")
+# those of Go's net.Dialer (KeepAliveConfig), by which the official provider gives up 150 s after a host has lost its power
+KEEPALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 9),
+)
 
 
 class Loop:
@@ -146,6 +153,8 @@ async def _tcp(host: str, port: int) -> socket.socket:
     for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         bare = socket.socket(family, kind, protocol)
         bare.setblocking(False)  # noqa: FBT003 - the socket's own method
+        for level, option, value in KEEPALIVE:
+            bare.setsockopt(level, option, value)
         try:
             await loop.sock_connect(bare, address)
         except OSError as error:
