@@ -34,7 +34,7 @@ tools: $(VENV) ## find, fetch or build the external programs; say which way each
 env: $(VENV) ## print shell exports: eval "$(make -s env)" puts the external programs and `mlops` on PATH and sets the engine
 	@$(BIN)/mlops env
 
-check: $(VENV) ## lint, types and unit tests, under half a minute
+check: $(VENV) ## lint, types and unit tests, two minutes on two cores
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target lint types unit
 
 lint: $(VENV) ## style, import contracts, shell scripts, YAML
