@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from mlops.rehearsal.run.plan import Plan
 from mlops.rehearsal.site.faults import Faults
 from mlops.rehearsal.site.site import ThrowAwaySite
 from mlops.rehearsal.site.spec import SiteSpec
 from tests.faults.cases import CASES, COMES_AND_GOES, Case
 from tests.faults.troubles import Stage
 from tests.faults.world import World
+from tests.rehearsal.run.on_a_site import given_plan
 
 _WANTED = os.environ.get("FAULTS_CASES", "").split()
 _RESTART_SECONDS = 0.5
@@ -24,7 +24,7 @@ _RESTART_SECONDS = 0.5
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    plan = Plan.load(Path(os.environ["FAULTS_PLAN"]))
+    plan = given_plan()
     with ThrowAwaySite(SiteSpec.load(plan.spec_file), plan.tools, plan.workdir / "site", plan.base) as site:
         site.stand_ins.microk8s.restart_seconds = _RESTART_SECONDS
         faults = Faults(site)

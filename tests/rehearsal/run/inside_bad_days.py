@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from mlops.rehearsal.site.daemon import Fault, Reply
 from mlops.rehearsal.site.journal import Record
 from mlops.rehearsal.site.site import ThrowAwaySite
 from mlops.rehearsal.site.spec import SiteSpec
+from tests.rehearsal.run.on_a_site import given_plan
 from tests.rehearsal.run.operators import Operator, until
 
 HOSTS = ("bad1", "bad2", "bad3", "bad4", "bad5")
@@ -29,7 +29,7 @@ HOSTS = ("bad1", "bad2", "bad3", "bad4", "bad5")
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return Plan.load(Path(os.environ["BAD_DAYS_PLAN"]))
+    return given_plan()
 
 
 @pytest.fixture(scope="module")

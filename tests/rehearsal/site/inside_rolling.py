@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Self
 
 import pytest
 import yaml
 
 from mlops.rehearsal.run.engine import Engine
-from mlops.rehearsal.run.plan import Plan
 from mlops.rehearsal.site.site import ThrowAwaySite
 from mlops.rehearsal.site.snaptree import SnapTree
 from mlops.rehearsal.site.spec import SiteSpec
+from tests.rehearsal.run.on_a_site import given_plan
 from tests.rehearsal.run.operators import Ended, Operator
 
 PLANES = ("roll1", "roll2", "roll3")
@@ -105,7 +103,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    plan = Plan.load(Path(os.environ["ROLLING_PLAN"]))
+    plan = given_plan()
     program = plan.workdir / "program"
     shutil.copytree(plan.checkout / "tests" / "faults" / "program", program)
     (program / ".venv").symlink_to(plan.checkout / ".venv")
