@@ -1,10 +1,10 @@
 """What runs on a host: shell scripts and how one is put together for standard input.
 
 A step is a script of its own, sent whole on standard input of ``bash``: nothing is copied to the host, and no value of
-it, secret or not, stands in a process list or a log. :func:`compose` joins the libraries, the values and the step.
+it, secret or not, stands in a process list or a log. :func:`compose` joins the values, the libraries and the step.
 """
 
-from mlops.hosts.compose import LAUNCHER, LIBRARIES, REMOVALS, RESET_LAUNCHER, STEPS, compose, script_version
+from mlops.hosts.compose import LAUNCHER, LIBRARIES, REMOVALS, RESET_LAUNCHER, STEPS, compose, program, script_version
 
 __all__ = [
     "LAUNCHER",
@@ -13,5 +13,6 @@ __all__ = [
     "RESET_LAUNCHER",
     "STEPS",
     "compose",
+    "program",
     "script_version",
 ]

@@ -1,13 +1,21 @@
-"""Puts a step's script together: libraries, values, step, and the call that starts it."""
+"""Puts a step's script together: values, libraries and step, and the call that starts it.
+
+Libraries and step are packed, because the engine writes the whole state at each of its checkpoints and keeps this text twice in it,
+encrypted: 0.6 MB for each host when they are not. By libdeflate and not by Python's own zlib, whose bytes differ from one build of
+Python to the next, so that a colleague's `up` would run every step again.
+"""
 
 from __future__ import annotations
 
+import base64
 import re
 import shlex
 from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from importlib import resources
+
+import deflate
 
 _FAMILY = ("family", "family-debian", "family-redhat", "family-suse")
 _HOST = (*_FAMILY, "proxy", "trust", "snapd", "kernel", "firewall")
@@ -34,6 +42,7 @@ REMOVALS = frozenset({"depart", "forget"})
 STEP_TIMEOUT_SECONDS = 1800
 """Longest a step may run on a host before it is ended: MicroK8s downloads about 300 MB and then becomes ready."""
 
+_LEVEL = 12  # the smallest; 15 ms for the largest step
 _VALUE_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
@@ -49,17 +58,38 @@ def _script(name: str) -> str:
     return resources.files("mlops.hosts").joinpath("scripts", f"{name}.sh").read_text(encoding="utf-8")
 
 
+_NO_CODE = re.compile(r"^[ \t]*(#.*)?\n", re.MULTILINE)
+
+
+@cache
+def program(step: str) -> str:
+    """What a step runs, without values: its libraries and itself, without lines that only comment.
+
+    Args:
+        step: one of :data:`STEPS`.
+    """
+    return _NO_CODE.sub("", "".join(map(_script, ("lib", *LIBRARIES[step], step))))
+
+
 def script_version(step: str) -> str:
     """What the record of a step on a host says of the scripts that made it: 12 hexadecimal digits of their digest.
 
     Args:
         step: one of :data:`STEPS`.
     """
-    return sha256("\n".join(_parts(step)).encode()).hexdigest()[:12]
+    return sha256(program(step).encode()).hexdigest()[:12]
 
 
-def _parts(step: str) -> tuple[str, ...]:
-    return (_script("lib"), *map(_script, LIBRARIES[step]), _script(step))
+@cache
+def _packed(step: str) -> str:
+    """Shell lines that define what :func:`program` holds; every system has base64 and gzip."""
+    data = deflate.gzip_compress(program(step).encode(), _LEVEL)
+    return f"""PROGRAM=$(base64 -d <<'END' | gzip -dc
+{base64.b64encode(data).decode()}
+END
+) || {{ echo "onprem-mlops: host $(hostname) (step {step}): base64 and gzip are needed to unpack the script" >&2; exit 1; }}
+eval "$PROGRAM"
+unset PROGRAM"""
 
 
 def compose(step: str, *, values: Mapping[str, str], secrets: tuple[str, ...] = (), sudo_password: str = "") -> str:
@@ -72,8 +102,8 @@ def compose(step: str, *, values: Mapping[str, str], secrets: tuple[str, ...] = 
         sudo_password: what sudo asks the login user for; empty when it asks for nothing. The step itself does not learn it.
 
     Returns:
-        A bash script: its head becomes root, the rest is the step. It ends with the call of ``main``, so that a transfer cut
-        short runs nothing.
+        A bash script: its head becomes root, the rest is the values and the step. It ends with the call of ``main``, so that a
+        transfer cut short runs nothing.
 
     Raises:
         ValueError: an unknown step, a name that is no upper-case shell name, or a secret without a value.
@@ -86,12 +116,11 @@ def compose(step: str, *, values: Mapping[str, str], secrets: tuple[str, ...] = 
         message = f"step {step}: not shell names: {wrong}; secrets without a value: {sorted(set(secrets) - set(values))}"
         raise ValueError(message)
     head = {"STEP": step, "STEP_TIMEOUT_SECONDS": str(STEP_TIMEOUT_SECONDS), "SUDO_PASSWORD": sudo_password}
-    library, *libraries, own = _parts(step)
     lines = _assignments({"STEP": step, "SCRIPT_VERSION": script_version(step), **values})
     lines.append(f"SECRETS=({' '.join(secrets)})")
     # </dev/null: no program of the step may read on in the script itself
     call = '{ main "$@"; exit; } </dev/null'
-    return "\n".join([*_assignments(head), _script("root"), library, *libraries, *lines, own, call, ""])
+    return "\n".join([*_assignments(head), _NO_CODE.sub("", _script("root")), *lines, _packed(step), call, ""])
 
 
 def _assignments(values: Mapping[str, str]) -> list[str]:

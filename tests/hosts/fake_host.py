@@ -13,11 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops.hosts import compose
+from tests.hosts.unpacked import unpacked
 
 # a path of the host where it begins a word; not in text that the scripts write (EnvironmentFile=-/etc/environment)
 _PATHS = re.compile(r"(?<![\w.:}/\-])/(?=(?:etc|proc|run|snap|var|usr/local/share|usr/lib/sysctl)(?:[/\s\"'();]|$))")
-_CALL = '{ main "$@"; exit; } </dev/null'
 
 OS_RELEASES = {
     "debian-12": "ID=debian\nVERSION_ID=12\nPRETTY_NAME='Debian GNU/Linux 12 (bookworm)'\n",
@@ -239,10 +238,7 @@ class FakeHost:
         (self.state / "cut").unlink(missing_ok=True)
         if cut_at is not None:
             self.know("cut", f"{cut_at}\n")
-        text = compose(step, values=values)
-        text = text[text.index("# Shared by every step") :]
-        assert _CALL in text
-        text = text.replace(_CALL, "{ " + call + "; exit; } </dev/null")
+        text = unpacked(step, values, call="{ " + call + "; exit; } </dev/null")
         text = _PATHS.sub(f"{self.root}/", text).replace('PATH="', f'PATH="{self.folder}/bin:', 1)
         (self.root / "run/lock").mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "FAKE": str(self.state), "ROOT": str(self.root), "FAKE_FAMILY": self.family}

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from mlops.hosts import compose
+from mlops.hosts import program
 from tests.hosts.conftest import HostMaker, PreparedHost, SayingHost
 from tests.hosts.fake_host import OS_RELEASES, FakeHost
 
@@ -233,7 +233,7 @@ def test_apt_waits_for_a_program_that_reads_the_package_lists(make_host: HostMak
 
 
 def test_every_family_defines_every_function_that_family_sh_hands_on() -> None:
-    text = compose("prepare", values={})
+    text = program("prepare")
     names = {line.split("${FAMILY}_")[1].split('"')[0] for line in text.splitlines() if '"${FAMILY}_' in line}
     assert len(names) >= 7
     for family in ("debian", "redhat", "suse"):

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from mlops.hosts import LAUNCHER, LIBRARIES, REMOVALS, STEPS, compose, script_version
+from mlops.hosts import LAUNCHER, LIBRARIES, REMOVALS, STEPS, compose, program, script_version
+from tests.hosts.unpacked import CALL, unpacked
 
 SCRIPTS = resources.files("mlops.hosts").joinpath("scripts")
 LIBRARY = SCRIPTS.joinpath("lib.sh").read_text(encoding="utf-8")
-CALL = '{ main "$@"; exit; } </dev/null'
 
 
 def bash(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -24,7 +24,7 @@ def bash(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def library(text: str) -> subprocess.CompletedProcess[str]:
-    return bash(f"{LIBRARY}\nHOST_NAME=node1 STEP=test\n{text}\n")
+    return bash(f"HOST_NAME=node1 STEP=test SECRETS=()\n{LIBRARY}\n{text}\n")
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -32,7 +32,7 @@ def test_every_step_parses_and_defines_its_action(step: str) -> None:
     script = compose(step, values={"HOST_NAME": "node1"})
     assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
     if step != "probe":  # which has a main of its own: it waits for no lock
-        assert ("\napply() {" in script, "\nreset() {" in script) == (step not in REMOVALS, step in REMOVALS)
+        assert ("\napply() {" in program(step), "\nreset() {" in program(step)) == (step not in REMOVALS, step in REMOVALS)
 
 
 def test_every_script_is_part_of_a_step() -> None:
@@ -43,7 +43,7 @@ def test_every_script_is_part_of_a_step() -> None:
 @pytest.mark.parametrize("step", STEPS)
 def test_no_function_of_a_step_is_defined_twice(step: str) -> None:
     """A library that redefines another's function changes what that one does; only probe's own main is meant to."""
-    names = re.findall(r"^([a-z_]+)\(\) ", compose(step, values={}), re.MULTILINE)
+    names = re.findall(r"^([a-z_]+)\(\) ", program(step), re.MULTILINE)
     twice = {name for name in names if names.count(name) > 1}
     assert twice <= ({"main"} if step == "probe" else set())
 
@@ -56,7 +56,7 @@ def test_the_version_of_a_step_changes_with_its_scripts_only() -> None:
 
 def describe(values: dict[str, str], **replacements: str) -> str:
     """Step describe, whose own work is replaced."""
-    script = compose("describe", values=values)
+    script = unpacked("describe", values)
     start = script.rindex("\napply() {")
     body = replacements.get("apply", ":")
     return script[:start] + "\napply() {\n" + body + "\n}\n" + replacements.get("call", CALL) + "\n"
@@ -67,8 +67,25 @@ def test_any_value_arrives_as_it_is() -> None:
     assert bash(describe({"HOST_NAME": nasty}, call='printf "%s" "$HOST_NAME"')).stdout == nasty
 
 
+def test_packing_leaves_comments_out_and_nothing_else() -> None:
+    def parsed(text: str) -> str:
+        return bash(f"f() {{\n{text}\n}}\ndeclare -f f").stdout
+
+    for step in STEPS:
+        sources = "".join(SCRIPTS.joinpath(f"{name}.sh").read_text(encoding="utf-8") for name in ("lib", *LIBRARIES[step], step))
+        assert parsed(program(step)) == parsed(sources) != ""
+        assert len(program(step)) < len(sources)
+
+
+def test_a_host_costs_little_state() -> None:
+    """The engine keeps each of these texts twice in its state, encrypted, and writes all of it at each step."""
+    kept = [step for step in STEPS if step not in {"describe", "members"}]
+    assert sum(len(compose(step, values={})) for step in kept) < 90_000
+
+
 def test_a_script_cut_short_runs_nothing(tmp_path: Path) -> None:
-    script = describe({"HOST_NAME": "n"}, apply=f"touch {tmp_path}/ran")
+    script = compose("describe", values={"HOST_NAME": "n"}).replace(CALL, f"touch {tmp_path}/ran")
+    script = script[script.index("\nSTEP=describe\nSCRIPT_VERSION=") :]
     assert bash(script, "apply").returncode == 0
     assert (tmp_path / "ran").exists()
     (tmp_path / "ran").unlink()

@@ -1,4 +1,4 @@
-# Shared by every step that runs on a host. Sent on standard input of `bash -s -- apply|reset`, followed by the step's values and the step.
+# Shared by every step that runs on a host. Sent on standard input of `bash -s -- apply|reset` after the step's values, before the step.
 # A step defines apply() or reset(): what is done when its resource is made or changed, and when it is deleted. Both probe, decide, act and
 # verify, so that running them again is harmless.
 set -Eeuo pipefail
@@ -10,12 +10,11 @@ export LC_ALL=C PATH="/snap/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bi
 SNAP=/snap/bin
 STATE=/var/lib/onprem-mlops
 
-# Values whose text must not show in an error message; the steps' header fills it.
-SECRETS=()
 PROBLEMS=()
 
 say() { printf '%s\n' "$*"; }
 
+# SECRETS: names of the values whose text must not show in an error message; stands among the values
 redact() {
   local text="$1" secret
   for secret in "${SECRETS[@]}"; do

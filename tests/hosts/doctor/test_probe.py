@@ -18,13 +18,14 @@ from typing import Any
 
 import pytest
 
-from mlops.hosts import LAUNCHER, compose
+from mlops.hosts import LAUNCHER
 from mlops.hosts.checks import judge
 from mlops.hosts.checks.check import Survey
 from mlops.hosts.facts import Facts
 from mlops.rehearsal.site.pki import Authority
 from tests.hosts.doctor import samples
 from tests.hosts.doctor.samples import STORE
+from tests.hosts.unpacked import CALL, unpacked
 
 VALUES = {
     **dict.fromkeys(("OTHERS", "PEERS", "SHARED_ADDRESSES", "DATA_DISKS", "ORIGINS", "EXTRA_ROOTS", "PROXY"), ""),
@@ -39,8 +40,7 @@ CHANNELS = '{"channel-map": [{"channel": {"name": "1.35/stable", "track": "1.35"
 
 def probe(**values: str) -> Facts:
     """Facts of this machine; head and root's rights are left out, as this is no host."""
-    script = compose("probe", values={**VALUES, **values}, secrets=("PROXY_PASSWORD",))
-    body = script[script.index("set -Eeuo pipefail") :]
+    body = unpacked("probe", {**VALUES, **values}, secrets=("PROXY_PASSWORD",))
     done = subprocess.run(["sh", "-c", LAUNCHER], input=body, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert PASSWORD not in done.stdout + done.stderr
@@ -78,9 +78,7 @@ def test_names_are_resolved_and_what_has_no_address_says_so() -> None:
 
 def probe_with(lines: str) -> Facts:
     """Facts where these lines of shell stand before the call: places that are not on this machine."""
-    call = '{ main "$@"; exit; } </dev/null'
-    script = compose("probe", values=VALUES).replace(call, f"{lines}\n{call}")
-    body = script[script.index("set -Eeuo pipefail") :]
+    body = unpacked("probe", VALUES, call=f"{lines}\n{CALL}")
     done = subprocess.run(["bash", "-s", "--", "apply"], input=body, capture_output=True, text=True, check=True)
     return Facts.parse(done.stdout)
 
@@ -114,11 +112,10 @@ def test_records_are_compared_by_kind(tmp_path: Path) -> None:
             f"record block {tmp_path}/environment \"$(digest <<<$'A=1\\nB=2')\"",
             "record sysctl kernel.ostype Linux",
             "record machine abc",
-            '{ main "$@"; exit; } </dev/null',
+            CALL,
         ]
     )
-    script = compose("probe", values={**VALUES, "ASK_RECORDS": "yes"}).replace('{ main "$@"; exit; } </dev/null', library)
-    body = script[script.index("set -Eeuo pipefail") :]
+    body = unpacked("probe", {**VALUES, "ASK_RECORDS": "yes"}, call=library)
     done = subprocess.run(["bash", "-s", "--", "apply"], input=body, capture_output=True, text=True, check=True)
     facts = Facts.parse(done.stdout)
     same = {entry.name for entry in facts.recorded if facts.present.get((entry.kind, entry.name)) == entry.value}
