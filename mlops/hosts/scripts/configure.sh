@@ -56,7 +56,7 @@ arguments_differ() {
 write_arguments() {
   local program
   for program in "${PROGRAMS[@]}"; do
-    if [ -f "$ARGUMENTS_FOLDER/$program" ] && argument_file_differs "$program"; then
+    if [ -f "$ARGUMENTS_FOLDER/$program" ]; then
       merged_arguments "$program" | replace_file "$ARGUMENTS_FOLDER/$program" "$(stat -c %a "$ARGUMENTS_FOLDER/$program")"
     fi
   done
