@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -76,6 +77,47 @@ def test_the_package_manager_is_told_the_proxy(prepared_host: PreparedHost, os_n
     assert [line for line in proxy_lines if line not in lines] == []
     assert not [line for line in lines if "10.1.0.0/16" in line and line.startswith("Acquire")], "apt knows no networks"
     assert (host.root / PROXY_FILE[host.family]).stat().st_mode & 0o777 == 0o600, "a password stands in it"
+
+
+@pytest.mark.parametrize(
+    ("password", "changed"),
+    [
+        ("plain", False),
+        ("p@ss:w/r\"d #?&'%x \\", False),
+        ("100%", False),
+        ("a%41", True),
+        ("a%4%41%2541%ff%", True),
+        ("%%25%%2f", True),
+    ],
+)
+def test_libzypp_gets_a_password_that_survives_two_decodings(
+    make_host: HostMaker, values: dict[str, str], password: str, changed: bool
+) -> None:
+    host = make_host("leap-15.6")
+    url = f"http://svc:{quote(password, safe='')}@proxy.example:3128"
+    show = 'zypper() { say "$http_proxy"; say "$https_proxy"; }; PROXY_MODE=0600; suse_configure_package_proxy; ask_zypper refresh'
+    done = host.run("prepare", values | {"PLAIN_PROXY": url, "TLS_PROXY": url.replace("3128", "3129")}, call=show)
+    assert done.returncode == 0, done.stderr
+    plain, tls = done.stdout.splitlines()
+    assert (plain, tls) == (tls.replace("3129", "3128"), plain.replace("3128", "3129"))
+    assert unquote(unquote(plain)) == f"http://svc:{password}@proxy.example:3128"
+    assert (plain != url) is changed, "what needs no second encoding is as everybody else reads it"
+    lines = host.read("etc/sysconfig/proxy").splitlines()
+    assert {f'HTTP_PROXY="{plain}"', f'HTTPS_PROXY="{tls}"'} <= set(lines)
+
+
+def test_only_libzypp_reads_its_proxy(prepared_host: PreparedHost) -> None:
+    """Log-in shells want yes before an address, systemd's helper ends at the first no; for libzypp the last one counts."""
+    lines = prepared_host("leap-15.6").read("etc/sysconfig/proxy").splitlines()
+    ours = [line.partition("=")[::2] for line in lines if "=" in line][-5:]
+    assert (ours[0], ours[-1]) == (("PROXY_ENABLED", '"no"'), ("PROXY_ENABLED", '"yes"'))
+    assert [name for name, _ in ours[1:-1]] == ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"]
+
+
+@pytest.mark.parametrize("url", ["http://proxy.example:3128", "http://[fd00::1%25ab]:3128", ""])
+def test_a_proxy_without_credentials_stays_as_it_is(make_host: HostMaker, values: dict[str, str], url: str) -> None:
+    done = make_host("leap-15.6").run("prepare", values | {"PLAIN_PROXY": url}, call='url_for_libzypp "$PLAIN_PROXY"')
+    assert done.stdout == url
 
 
 @pytest.mark.parametrize(

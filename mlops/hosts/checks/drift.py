@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from mlops.hosts.checks.check import Finding, Subject, Survey
 from mlops.hosts.compose import STEPS, script_version
 from mlops.hosts.expectations import Wanted
-from mlops.hosts.facts import Node, Record
+from mlops.hosts.facts import Facts, Node, Record
 
 AGAIN = "raise this host's epoch in the settings and run pulumi up: it puts things right on this host alone"
 _NOT_THERE = "nothing"
 
 
 def drift(survey: Survey) -> list[Finding]:
-    """Everything that is no longer as it was deployed; each finding bears the kind of thing as its name."""
+    """Everything that is no longer as it was deployed; each finding bears the kind of thing as its name.
+
+    Other scripts than those that set the hosts up are a warning for the site: the hosts are as they were left.
+    """
     members = {node.name: node for facts in survey.facts.values() for node in facts.members}
     found: list[Finding] = []
     for host in survey.wanted.hosts:
@@ -30,7 +33,7 @@ def drift(survey: Survey) -> list[Finding]:
             found += _record(subject, record)
         if members:
             found += _node(host, members.get(host.name))
-    return found
+    return [*_versions(survey), *found]
 
 
 def _finding(kind: str, host: Wanted, found: str, needed: str, mend: str = AGAIN) -> Finding:
@@ -65,14 +68,26 @@ def _record(subject: Subject, record: Record) -> Iterator[Finding]:
         case "snap" if facts.snaps and facts.snap_state.get(record.name) != record.value:
             has = facts.snap_state.get(record.name, _NOT_THERE).replace("\t", ", ")
             yield _finding("snap", host, f"snap {record.name}: {has}", f"snap {record.name}: {record.value.replace(chr(9), ', ')}")
-        case "version" if record.step in STEPS and record.name != script_version(record.step):
-            yield _finding(
-                "version",
-                host,
-                f"step {record.step} was run by another version of its script ({record.name})",
-                script_version(record.step),
-                "run pulumi up",
-            )
+
+
+def _versions(survey: Survey) -> Iterator[Finding]:
+    """One finding for all hosts: after an upgrade of the project it is all of them."""
+    asked = {
+        host.name: _steps_of_other_versions(survey.facts[host.name]) for host in survey.wanted.hosts if host.name in survey.facts
+    }
+    names = [name for name, steps in asked.items() if steps]
+    if names:
+        steps = ", ".join(sorted(set().union(*asked.values())))
+        count = f"{len(names)} of {len(asked)} host(s)"
+        found = f"{count} were last set up by other versions of these scripts ({steps}): {', '.join(names)}"
+        yield Finding(
+            "version", "warning", "", found, "hosts that these scripts have set up", "run pulumi up, which sets them up again"
+        )
+
+
+def _steps_of_other_versions(facts: Facts) -> set[str]:
+    versions = [record for record in facts.recorded if record.kind == "version" and record.step in STEPS]
+    return {record.step for record in versions if record.name != script_version(record.step)}
 
 
 def _node(host: Wanted, node: Node | None) -> Iterator[Finding]:

@@ -14,13 +14,16 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from mlops.rehearsal.run.derive_ways import Ways, ways
 from mlops.rehearsal.site.pki import Authority, KeyPair
-from mlops.settings import CorporateAuthority, Site
+from mlops.settings import CorporateAuthority, MicroK8sCluster, Site
 
 REPLACED = {
     "host keys": "hosts.nodes[].hostKey, hosts.access.bastion.hostKey",
     "SSH credentials": "hosts.access.key, hosts.access.bastion.key; in place of keyFile and agent, which are taken out, as well",
-    "ways to the hosts": "hosts.nodes[].sshAddress, taken out unless IPv6: a throw-away host has no second name or IPv4 address",
+    "ways to the hosts": "hosts.nodes[].sshAddress, taken out unless it is an IPv6 address of this host alone; "
+    "hosts.access.bastion.address when it is a name, or no address for a throw-away host",
+    "files for hosts without the snap store": "cluster.offline, taken out: throw-away hosts have a stand-in for the store",
     "secrets": "every other secret value, and with trust.authority.key the certificates that belong to it (certificate, chain)",
     "the proxy's root": "trust.extraRoots[0] of a site with a proxy: the root of the stand-in proxy, which opens TLS in its place",
 }
@@ -56,8 +59,9 @@ class DerivedSite:
         text: the derived file, without secrets.
         secret_values: configuration path to value, for ``pulumi config set --secret --path``.
         changes: configuration paths that differ from the site file, sorted.
-        host_keys: host name to key pair; the bastion's under ``bastion``.
+        host_keys: host name to key pair; the jump host among them.
         user_key: key pair that may log in.
+        ways: addresses at which the throw-away hosts are reached.
         proxy_authority: opens TLS at the proxy; None when the site has no proxy, or none that does.
     """
 
@@ -66,6 +70,7 @@ class DerivedSite:
     changes: tuple[str, ...]
     host_keys: Mapping[str, SshKey]
     user_key: SshKey
+    ways: Ways
     proxy_authority: KeyPair | None
 
 
@@ -74,8 +79,12 @@ def derive(site_file_text: str, site: Site) -> DerivedSite:
 
     Args:
         site_file_text: text of ``Pulumi.<site>.yaml``.
-        site: the same, parsed.
+        site: the same, parsed; has hosts.
+
+    Raises:
+        UserError: the throw-away site has no room for what the settings say.
     """
+    found = ways(site)
     document: dict[str, Any] = yaml.safe_load(site_file_text)
     for key in _ENCRYPTION_KEYS:
         document.pop(key, None)
@@ -87,16 +96,17 @@ def derive(site_file_text: str, site: Site) -> DerivedSite:
         changes.add(path)
 
     host_keys: dict[str, SshKey] = {}
-    if site.hosts is not None:
-        for index, node in enumerate(site.hosts.nodes):
-            host_keys[node.name] = SshKey.generate()
-            replace(f"hosts.nodes[{index}].hostKey", host_keys[node.name].public)
-        if site.hosts.access.bastion is not None:
-            host_keys["bastion"] = SshKey.generate()
-            replace("hosts.access.bastion.hostKey", host_keys["bastion"].public)
+    for index, node in enumerate(site.hosts.nodes if site.hosts else ()):
+        host_keys[node.name] = SshKey.generate()
+        replace(f"hosts.nodes[{index}].hostKey", host_keys[node.name].public)
+    if site.hosts and site.hosts.access.bastion and found.jump_host:
+        host_keys[found.jump_host.name] = SshKey.generate()
+        replace("hosts.access.bastion.hostKey", host_keys[found.jump_host.name].public)
+        if found.jump_host.known_as != site.hosts.access.bastion.address:
+            replace("hosts.access.bastion.address", found.jump_host.known_as)
     user_key = SshKey.generate()
     values: dict[str, str] = {}
-    for path in _elsewhere(site):
+    for path in _elsewhere(site, found):
         changes.add(path)
         _remove(config, path)
     for path in {secret.path for secret in site.secrets()} | ({"hosts.access.key"} if site.hosts is not None else set()):
@@ -121,12 +131,15 @@ def derive(site_file_text: str, site: Site) -> DerivedSite:
         changes=tuple(sorted(changes)),
         host_keys=host_keys,
         user_key=user_key,
+        ways=found,
         proxy_authority=proxy_authority,
     )
 
 
-def _elsewhere(site: Site) -> Iterator[str]:
-    """Settings that name a key outside the file, or an address outside the throw-away site."""
+def _elsewhere(site: Site, found: Ways) -> Iterator[str]:
+    """Settings that name a key or a folder outside the file, or an address outside the throw-away site."""
+    if isinstance(site.cluster, MicroK8sCluster) and site.cluster.offline is not None:
+        yield "cluster.offline"
     if site.hosts is None:
         return
     access, bastion = site.hosts.access, site.hosts.access.bastion
@@ -137,7 +150,7 @@ def _elsewhere(site: Site) -> Iterator[str]:
     if bastion is not None and bastion.key_file is not None:
         yield "hosts.access.bastion.keyFile"
     for index, node in enumerate(site.hosts.nodes):
-        if node.ssh_address is not None and ":" not in node.ssh_address:
+        if node.ssh_address is not None and node.name not in found.ipv6:
             yield f"hosts.nodes[{index}].sshAddress"
 
 

@@ -115,11 +115,11 @@ def site_spec(site: Site, derived: DerivedSite, *, delay_scale: float) -> SiteSp
                 port=access.port,
                 os=_SYSTEMS.get(node.os_family, DEFAULT),
                 facts=_facts(node),
-                ipv6=node.ssh_address if node.ssh_address and ":" in node.ssh_address else "",
+                ipv6=derived.ways.ipv6.get(node.name, ""),
                 sudo_password=derived.secret_values.get("onprem-mlops:hosts.access.sudoPassword", ""),
             )
         )
-    bastion = site.hosts.access.bastion
+    bastion, jump_host = site.hosts.access.bastion, derived.ways.jump_host
     ranges = site.network.load_balancer_range
     return SiteSpec(
         name=site.name,
@@ -130,13 +130,14 @@ def site_spec(site: Site, derived: DerivedSite, *, delay_scale: float) -> SiteSp
         service_cidr=str(site.network.service_cidr),
         reserved=(str(ranges),),
         bastion=None
-        if bastion is None
+        if bastion is None or jump_host is None
         else HostSpec(
-            name="bastion",
-            address=str(bastion.address),
+            name=jump_host.name,
+            address=jump_host.address,
+            ipv6=jump_host.ipv6,
             prefix=prefix,
             roles=(),
-            host_key=derived.host_keys["bastion"].private,
+            host_key=derived.host_keys[jump_host.name].private,
             user=bastion.user,
             authorized_key=derived.user_key.public,
             port=bastion.port,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlops.hosts.checks.check import Survey
+from mlops.hosts.checks.check import Finding, Survey
 from mlops.hosts.checks.drift import drift
 from mlops.hosts.compose import script_version
 from mlops.hosts.facts import Facts
@@ -63,7 +63,7 @@ def test_what_was_deployed_has_no_drift() -> None:
         ("unit", {"there": {"unit\tsnapd.socket": "not-enabled"}}, "snapd.socket is not-enabled"),
         ("snap", {"snaps": snaps("1.34/stable")}, "1.34/stable, held"),
         ("snap", {"snaps": snaps("1.35/stable").replace(",held", "")}, "1.35/stable, -"),
-        ("version", {"records": "\n".join([*RECORDS[:-1], "prepare\tversion\t000000000000"])}, "another version"),
+        ("version", {"records": "\n".join([*RECORDS[:-1], "prepare\tversion\t000000000000"])}, "1 of 1 host(s)"),
         ("machine-id", {"nodes": node("node1", plane=True, machine="9" * 32, labels=LABELS)}, "1" * 32),
         ("record", {"records": ""}, "no record"),
         ("label", {"nodes": node("node1", plane=True, machine="1" * 32)}, "rack = nothing"),
@@ -76,6 +76,22 @@ def test_a_change_is_reported_as_what_it_is(kind: str, changes: dict[str, Any], 
     found = findings(**changes)
     assert [name for name, _ in found] == [kind]
     assert words in found[0][1]
+
+
+def versions(**records: tuple[str, ...]) -> list[Finding]:
+    """Findings on hosts that have these records of versions."""
+    hosts = tuple(samples.wanted().hosts[0].model_copy(update={"name": name, "labels": {}}) for name in records)
+    facts = {name: Facts.parse(json.dumps(samples.facts(name, records="\n".join(lines)))) for name, lines in records.items()}
+    return drift(Survey(samples.wanted(hosts=hosts), facts))
+
+
+def test_hosts_of_another_version_are_one_warning_of_the_site() -> None:
+    old, new = "prepare\tversion\t000000000000", f"prepare\tversion\t{script_version('prepare')}"
+    found = versions(node1=(old, "join\tversion\t111111111111"), node2=(new,), node3=(old,))
+    assert [(entry.check, entry.host, entry.severity) for entry in found] == [("version", "", "warning")]
+    said = "2 of 3 host(s) were last set up by other versions of these scripts (join, prepare): node1, node3"
+    assert (found[0].found, found[0].mend) == (said, "run pulumi up, which sets them up again")
+    assert versions(node1=(new,), node2=(new, "step-of-old\tversion\t0")) == []
 
 
 def test_a_reinstalled_host_is_told_from_its_record() -> None:

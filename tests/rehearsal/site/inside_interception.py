@@ -41,8 +41,8 @@ def environment(site: ThrowAwaySite) -> dict[str, str]:
     return variables | {name.lower(): value for name, value in variables.items()}
 
 
-def prepare(site: ThrowAwaySite, name: str) -> str:
-    """Runs the real step on a host; returns what it said."""
+def prepare(site: ThrowAwaySite, name: str, call: str = 'main "$@"') -> str:
+    """Runs the real step on a host, or a function of it; returns what it said."""
     proxy, variables = proxy_spec(site), environment(site)
     assert proxy.authority is not None
     values = {
@@ -63,7 +63,7 @@ def prepare(site: ThrowAwaySite, name: str) -> str:
         "PROXY_PASSWORD": proxy.password,
         "PROXY_PASSWORD_IN_URL": quote(proxy.password, safe=""),
     }
-    script = compose("prepare", values=values, secrets=("PROXY_PASSWORD", "PROXY_PASSWORD_IN_URL"))
+    script = compose("prepare", values=values, secrets=("PROXY_PASSWORD", "PROXY_PASSWORD_IN_URL")).replace('main "$@"', call)
     done = site.hosts[name].run(["bash", "-s", "--", "apply"], stdin=script)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -126,6 +126,18 @@ def test_prepared_hosts_get_out_by_every_configuration(inside_site: ThrowAwaySit
     assert {"https://registry.k8s.io/v2/", "https://registry-1.docker.io/v2/"} <= asked
     assert interception(inside_site).bypassed() == ()
     inside(host.root, "/var/snap/microk8s").joinpath("current/args/containerd-env").unlink()
+
+
+def test_zypper_of_the_step_gets_out_where_a_log_in_has_set_the_variables(inside_site: ThrowAwaySite) -> None:
+    """libproxy asks the environment first, and what stands there does not survive libzypp's two decodings of this password."""
+    log_in = "set -a; . /etc/environment; set +a; "
+    add = "zypper --quiet addrepo --refresh --no-gpgcheck https://download.opensuse.org/stand-in/ outside; "
+    begun = len(interception(inside_site).log())
+    by_hand = inside_site.hosts["node3"].run(["bash", "-c", f"{log_in}{add}zypper --non-interactive refresh outside"])
+    assert by_hand.returncode != 0
+    assert {record.status for record in interception(inside_site).log()[begun:]} == {407}
+    said = prepare(inside_site, "node3", f"{log_in}ask_zypper refresh outside; ask_zypper removerepo outside")
+    assert "Repository 'outside' has been removed" in said
 
 
 def test_the_proxys_password_is_in_no_log(inside_site: ThrowAwaySite) -> None:

@@ -26,8 +26,9 @@ def behind_proxy(site: SiteForTests) -> SiteForTests:
     problems = list(interception.find_problems((), credentials=True))
     if problems:
         pytest.skip("; ".join(f"{problem.found}: {problem.mend}" for problem in problems))
-    # what a URL and squid's files could trip over; not % and two hexadecimal digits, which zypper decodes twice
-    proxy = ProxySpec(("http://proxy.corporate.example:3128",), Authority("proxy root").pair, "svc-mlops", 'p@ss:w/r"d %x\\')
+    # what a URL and squid's files could trip over, and what zypper decodes twice
+    password = "p@ss:w/r\"d #'%x\\%41%2541"
+    proxy = ProxySpec(("http://proxy.corporate.example:3128",), Authority("proxy root").pair, "svc-mlops", password)
     return dataclasses.replace(site, spec=dataclasses.replace(site.spec, proxy=proxy))
 
 
