@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import pulumi
 import pulumi_kubernetes as kubernetes
+
+from components.kubectl import kubectl_access
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,3 +24,8 @@ class ClusterAccess:
     kubeconfig: pulumi.Output[str]
     context: str | None
     provider: kubernetes.Provider
+
+    @cached_property
+    def for_kubectl(self) -> pulumi.Output[str]:
+        """The same for :func:`components.kubectl.kubectl_step`."""
+        return kubectl_access(self.kubeconfig, self.context)

@@ -7,7 +7,6 @@ the command), and says what changes in it, read from the cluster.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Mapping, Sequence
 
@@ -15,6 +14,7 @@ import pulumi
 from pulumi_command import local
 
 from components.access import ClusterAccess
+from components.kubectl import kubectl_step
 from mlops.errors import UserError
 from mlops.objectset import Kubectl, KubectlError, Store, differences, pinned_kubectl, summaries_in
 from mlops.ordering import KubeObject
@@ -63,44 +63,16 @@ def object_set(
         pulumi.ResourceHookOptions(on_dry_run=True),
     )
     shown = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[show])))
-    delete = None if keep else "delete"
-    return step(name, cluster, summaries, create="apply", delete=delete, deadline_seconds=deadline_seconds, opts=shown)
-
-
-def step(
-    name: str,
-    cluster: ClusterAccess,
-    variables: Mapping[str, pulumi.Input[str]],
-    *,
-    create: str | None = None,
-    delete: str | None = None,
-    deadline_seconds: int,
-    opts: pulumi.ResourceOptions,
-) -> local.Command:
-    """Registers a step of :mod:`mlops.objectset`.
-
-    Args:
-        name: resource name.
-        cluster: what the step works on; its kubeconfig goes by standard input, secret.
-        variables: what the acts read.
-        create: act on creation and on each update; None for none.
-        delete: act on deletion; None for none.
-        deadline_seconds: how long an act may take.
-        opts: the Kubernetes provider plays no part.
-    """
-    access = cluster.kubeconfig.apply(lambda text: json.dumps({"kubeconfig": text, "context": cluster.context}))
-    secret: pulumi.Output[str] = pulumi.Output.secret(access)
-    command: local.Command = local.Command(
+    return kubectl_step(
         name,
-        interpreter=list(INTERPRETER),
-        create=create,
-        delete=delete,
-        environment={**variables, "DEADLINE_SECONDS": str(deadline_seconds)},
-        stdin=secret,
-        logging=local.Logging.STDERR,
-        opts=opts,
+        cluster.for_kubectl,
+        summaries,
+        interpreter=INTERPRETER,
+        create="apply",
+        delete=None if keep else "delete",
+        deadline_seconds=deadline_seconds,
+        opts=shown,
     )
-    return command
 
 
 async def show_differences(args: pulumi.ResourceHookArgs, cluster: ClusterAccess, store: Store) -> None:

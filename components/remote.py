@@ -25,6 +25,7 @@ from typing import Literal
 import pulumi
 from pulumi_command import remote
 
+from components.late import together
 from components.secrets import revealed
 from mlops.errors import Problem, UserError
 from mlops.hosts import LAUNCHER, RESET_LAUNCHER, compose
@@ -216,8 +217,8 @@ def _script(
     # EPOCH is read by no script: another one makes the script, and so the resource, another
     everything = {**values, "EPOCH": str(host.epoch)}
     password = "" if access.sudo_password is None else revealed(access.sudo_password)
-    script = pulumi.Output.all(password=password, values=everything).apply(
-        lambda known: compose(step, values=known["values"], secrets=secrets, sudo_password=known["password"])
+    script = together({"values": everything, "sudo_password": password}).apply(
+        lambda known: compose(step, secrets=secrets, **known)
     )
     return pulumi.Output.secret(script)
 

@@ -14,7 +14,8 @@ import pulumi
 from pulumi_command import local
 
 from components.access import ClusterAccess
-from components.object_set import step
+from components.kubectl import kubectl_step
+from components.object_set import INTERPRETER
 from mlops.objectset import identity_of
 from mlops.ordering import ObjectRef
 
@@ -31,7 +32,15 @@ def emptying(
         deadline_seconds: how long it may take.
         opts: let it depend on all that its objects need to go, so that it goes before.
     """
-    return step(name, cluster, {"KINDS": " ".join(kinds)}, delete="empty", deadline_seconds=deadline_seconds, opts=opts)
+    return kubectl_step(
+        name,
+        cluster.for_kubectl,
+        {"KINDS": " ".join(kinds)},
+        interpreter=INTERPRETER,
+        delete="empty",
+        deadline_seconds=deadline_seconds,
+        opts=opts,
+    )
 
 
 def withdrawal(
@@ -51,7 +60,16 @@ def withdrawal(
         opts: let it depend on the configurations and on the workloads behind them, so that it goes before.
     """
     objects = {"OBJECTS": _identities(configurations)}
-    return step(name, cluster, objects, create="note", delete="withdraw", deadline_seconds=deadline_seconds, opts=opts)
+    return kubectl_step(
+        name,
+        cluster.for_kubectl,
+        objects,
+        interpreter=INTERPRETER,
+        create="note",
+        delete="withdraw",
+        deadline_seconds=deadline_seconds,
+        opts=opts,
+    )
 
 
 def pruning(
@@ -80,7 +98,9 @@ def pruning(
     """
     printed = pulumi.Output.json_dumps(dict(sorted(sets.items())))
     variables: dict[str, pulumi.Input[str]] = {"SETS": printed, "OBJECTS": _identities(members), "KEPT": " ".join(kept)}
-    return step(name, cluster, variables, create="prune", deadline_seconds=deadline_seconds, opts=opts)
+    return kubectl_step(
+        name, cluster.for_kubectl, variables, interpreter=INTERPRETER, create="prune", deadline_seconds=deadline_seconds, opts=opts
+    )
 
 
 def _identities(objects: Iterable[ObjectRef]) -> str:

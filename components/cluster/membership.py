@@ -11,12 +11,12 @@ nothing is withdrawn or forgotten, and a host is connected to only where the sit
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 import pulumi
 from pulumi_command import local, remote
 
+from components.kubectl import kubectl_step
 from components.remote import remote_step, removal_step
 from mlops.nodes.state import WantedHost, written
 from mlops.settings import Host, Hosts
@@ -59,13 +59,13 @@ def members_step(
     )
 
 
-def nodes_step(name: str, hosts: Hosts, kubeconfig: pulumi.Output[str], *, opts: pulumi.ResourceOptions) -> local.Command:
+def nodes_step(name: str, hosts: Hosts, access: pulumi.Output[str], *, opts: pulumi.ResourceOptions) -> local.Command:
     """Gives nodes their labels and taints, and writes down in the cluster which hosts are meant to be there.
 
     Args:
         name: prefix of the resource's name.
         hosts: the site's hosts.
-        kubeconfig: administrator's access; secret.
+        access: see :func:`components.kubectl.kubectl_access`.
         opts: parent and dependencies: all hosts have joined.
     """
     living = hosts.in_joining_order()
@@ -79,35 +79,47 @@ def nodes_step(name: str, hosts: Hosts, kubeconfig: pulumi.Output[str], *, opts:
         for host in living
     ]
     variables = {"HOSTS": written(wanted), "EPOCHS": _epochs(living)}
-    return _kubectl_step(f"{name}-nodes", kubeconfig, variables, create="nodes", seconds=NODES_SECONDS, opts=opts)
+    return kubectl_step(
+        f"{name}-nodes", access, variables, interpreter=INTERPRETER, create="nodes", deadline_seconds=NODES_SECONDS, opts=opts
+    )
 
 
-def drain_step(
-    name: str, host: Host, kubeconfig: pulumi.Output[str], channel: str, *, opts: pulumi.ResourceOptions
-) -> local.Command:
+def drain_step(name: str, host: Host, access: pulumi.Output[str], channel: str, *, opts: pulumi.ResourceOptions) -> local.Command:
     """Drains a host's node when its minor version is another one than the channel's; else nothing.
 
     Args:
         name: prefix of the resource's name.
         host: the host.
-        kubeconfig: administrator's access; secret.
+        access: see :func:`components.kubectl.kubectl_access`.
         channel: of the snap, e.g. ``1.35/stable``.
         opts: parent and dependencies.
     """
-    variables = {"NODE": host.name, "CHANNEL": channel}
-    return _kubectl_step(f"{name}-{host.name}-drain", kubeconfig, variables, create="drain", seconds=DRAIN_SECONDS, opts=opts)
+    return kubectl_step(
+        f"{name}-{host.name}-drain",
+        access,
+        {"NODE": host.name, "CHANNEL": channel},
+        interpreter=INTERPRETER,
+        create="drain",
+        deadline_seconds=DRAIN_SECONDS,
+        opts=opts,
+    )
 
 
-def return_step(
-    name: str, host: Host, kubeconfig: pulumi.Output[str], channel: str, *, opts: pulumi.ResourceOptions
-) -> local.Command:
+def return_step(name: str, host: Host, access: pulumi.Output[str], channel: str, *, opts: pulumi.ResourceOptions) -> local.Command:
     """Lets pods onto a node again that :func:`drain_step` has drained; arguments as there."""
-    variables = {"NODE": host.name, "CHANNEL": channel}
-    return _kubectl_step(f"{name}-{host.name}-return", kubeconfig, variables, create="return", seconds=RETURN_SECONDS, opts=opts)
+    return kubectl_step(
+        f"{name}-{host.name}-return",
+        access,
+        {"NODE": host.name, "CHANNEL": channel},
+        interpreter=INTERPRETER,
+        create="return",
+        deadline_seconds=RETURN_SECONDS,
+        opts=opts,
+    )
 
 
 def departures(
-    name: str, hosts: Hosts, kubeconfig: pulumi.Output[str], nodes: local.Command, *, opts: pulumi.ResourceOptions
+    name: str, hosts: Hosts, access: pulumi.Output[str], nodes: local.Command, *, opts: pulumi.ResourceOptions
 ) -> list[pulumi.Resource]:
     """What is done with each host when it is deleted; nothing before that.
 
@@ -116,7 +128,7 @@ def departures(
     Args:
         name: prefix of the resources' names.
         hosts: the site's hosts.
-        kubeconfig: administrator's access; secret.
+        access: see :func:`components.kubectl.kubectl_access`.
         nodes: what :func:`nodes_step` has given: deleted after all of these, so that a destroy that was cut goes on as one.
         opts: parent.
 
@@ -145,12 +157,13 @@ def departures(
             values={"HOST_NAME": host.name, "RESET": hosts.on_destroy},
             opts=_deletion(opts, [forget], unless=nodes if hosts.on_destroy == "keep" else None, never=host.lost),
         )
-        withdraw = _kubectl_step(
+        withdraw = kubectl_step(
             f"{name}-{host.name}-withdraw",
-            kubeconfig,
+            access,
             {"NODE": host.name},
+            interpreter=INTERPRETER,
             delete="withdraw",
-            seconds=DRAIN_SECONDS,
+            deadline_seconds=DRAIN_SECONDS,
             opts=_deletion(opts, [depart], unless=nodes, never=host.lost),
         )
         withdrawn.append(withdraw)
@@ -173,29 +186,3 @@ def _epochs(living: Sequence[Host]) -> str:
 
 def _role(host: Host) -> str:
     return "control-plane" if host.is_control_plane else "worker"
-
-
-def _kubectl_step(
-    name: str,
-    kubeconfig: pulumi.Output[str],
-    variables: Mapping[str, str],
-    *,
-    create: str | None = None,
-    delete: str | None = None,
-    seconds: int,
-    opts: pulumi.ResourceOptions,
-) -> local.Command:
-    """A step of :mod:`mlops.nodes`: ``create`` on creation and each update, ``delete`` on deletion."""
-    access = kubeconfig.apply(lambda text: json.dumps({"kubeconfig": text, "context": None}))
-    secret: pulumi.Output[str] = pulumi.Output.secret(access)
-    command: local.Command = local.Command(
-        name,
-        interpreter=list(INTERPRETER),
-        create=create,
-        delete=delete,
-        environment={**variables, "DEADLINE_SECONDS": str(seconds)},
-        stdin=secret,
-        logging=local.Logging.STDERR,
-        opts=opts,
-    )
-    return command

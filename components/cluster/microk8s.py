@@ -7,7 +7,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_random as random
@@ -15,11 +14,13 @@ from pulumi_command import remote
 
 from components.cluster.cluster import Cluster
 from components.cluster.membership import departures, drain_step, members_step, nodes_step, return_step
+from components.kubectl import kubectl_access
+from components.late import together
 from components.outputs import LayerOutputs
 from components.proxy import ProxyAccess, environment_lines
 from components.remote import connection, remote_step
 from components.secrets import revealed
-from mlops.hosts.apiserver import KEY_BYTES, api_server, key_name
+from mlops.hosts.apiserver import KEY_BYTES, ApiServer, api_server, key_name
 from mlops.hosts.microk8s import Node, minor_version
 from mlops.hosts.offline import IMAGES_FOLDER, SNAPS_FOLDER, snap_files
 from mlops.hosts.registries import certificate_files, registry_texts
@@ -73,6 +74,8 @@ class MicroK8s(Cluster):
         self._snaps = snap_files(args.settings.offline) if args.settings.offline else []
         self._token = random.RandomPassword(f"{name}-token", length=TOKEN_LENGTH, special=False, opts=self._child([])).result
         self._keys = self._encryption_keys()
+        self._common = self._of_every_host()
+        self._described = self._descriptions()
         installed = {node.name: self._install(node) for node in self._order}
         first = args.hosts.first
         # every host is installed before the first one is configured: what an installation refuses, it refuses before any change
@@ -85,14 +88,15 @@ class MicroK8s(Cluster):
         )
         described = pulumi.Output.secret(description.stdout.apply(json.loads))
         kubeconfig: pulumi.Output[str] = described["kubeconfig"].apply(lambda text: base64.b64decode(text).decode())
+        access = kubectl_access(kubeconfig, None)
         last: pulumi.Resource = members_step(name, args.hosts, args.machine_ids, opts=self._child([description]))
         for node in self._order:
             joined = last if node is first else self._join(node, described, [installed[node.name], last])
-            drained = drain_step(name, node, kubeconfig, args.settings.channel, opts=self._child([joined]))
+            drained = drain_step(name, node, access, args.settings.channel, opts=self._child([joined]))
             configured = self._configure(node, [drained])
-            last = return_step(name, node, kubeconfig, args.settings.channel, opts=self._child([configured]))
-        nodes = nodes_step(name, args.hosts, kubeconfig, opts=self._child([last]))
-        departing = departures(name, args.hosts, kubeconfig, nodes, opts=self._child([]))
+            last = return_step(name, node, access, args.settings.channel, opts=self._child([configured]))
+        nodes = nodes_step(name, args.hosts, access, opts=self._child([last]))
+        departing = departures(name, args.hosts, access, nodes, opts=self._child([]))
         self._connect(name, kubeconfig, context=None, after=[nodes, *departing])
         self.outputs = LayerOutputs(
             endpoints={"kubernetes": f"https://{first.address}:16443"}, versions={"microk8s": args.settings.channel}
@@ -110,9 +114,9 @@ class MicroK8s(Cluster):
         ]
 
     def _install(self, node: Host) -> remote.Command:
-        described = self._described(node)
+        described = self._described[node.name]
         values: dict[str, pulumi.Input[str]] = {
-            **self._common(),
+            **self._common,
             "LAUNCH_CONFIGURATION": described.apply(Node.launch_configuration),
             "POD_CIDR": str(self._args.network.pod_cidr),
             "SERVICE_CIDR": str(self._args.network.service_cidr),
@@ -155,11 +159,11 @@ class MicroK8s(Cluster):
 
     def _configure(self, node: Host, after: list[pulumi.Resource]) -> remote.Command:
         hosts, settings = self._args.hosts, self._args.settings
-        described = self._described(node)
+        described = self._described[node.name]
         first, last = node is hosts.first, node is hosts.control_planes[-1]
         storage = any("storage" in host.roles for host in self._order)
         values: dict[str, pulumi.Input[str]] = {
-            **self._common(),
+            **self._common,
             "ROLE": _role(node),
             "ARGUMENTS": described.apply(Node.argument_lines),
             "FILES": described.apply(Node.file_lines),
@@ -173,7 +177,7 @@ class MicroK8s(Cluster):
         }
         return self._step(node, "configure", values, secrets=tuple(self._args.proxy.secrets), after=after)
 
-    def _common(self) -> dict[str, pulumi.Input[str]]:
+    def _of_every_host(self) -> dict[str, pulumi.Input[str]]:
         """What the steps that start daemons are told."""
         args = self._args
         return {
@@ -184,41 +188,47 @@ class MicroK8s(Cluster):
             **args.proxy.secrets,
         }
 
-    def _described(self, node: Host) -> pulumi.Output[Node]:
-        """What MicroK8s is on a host; secret, since keys and passwords stand in it."""
+    def _descriptions(self) -> Mapping[str, pulumi.Output[Node]]:
+        """Host to what MicroK8s is there; secret, since keys and passwords stand in it."""
         args, settings = self._args, self._args.settings
         passwords = {entry.host: revealed(entry.password) for entry in args.registries if entry.username and entry.password}
-
-        def build(known: Mapping[str, Any]) -> Node:
-            return Node(
-                control_plane=node.is_control_plane,
-                pod_cidr=str(args.network.pod_cidr),
-                service_cidr=str(args.network.service_cidr),
-                cluster_dns=str(args.network.cluster_dns),
-                kubernetes_service=str(args.network.kubernetes_service),
-                api_server_names=(node.name, str(node.address)),
-                dns_servers=tuple(map(str, args.network.dns_servers)),
-                kube_proxy_mode=_proxy_mode(settings.kube_proxy_mode, has_ip_tables=known["has_ip_tables"]),
-                api_server=api_server(
-                    audit=settings.audit,
-                    authentication=settings.authentication,
-                    trusted=known["trusted"],
-                    encryption_keys=dict(enumerate(known["keys"], 1)),
-                    minor=minor_version(settings.channel),
-                ),
-                further=settings.arguments,
-                registries=registry_texts(args.registries, known["passwords"]),
-                registry_files=certificate_files(args.registries),
-                starts_addons=node is args.hosts.first,
+        server = together({"trusted": args.trust_bundle, "keys": self._keys}).apply(
+            lambda known: api_server(
+                audit=settings.audit,
+                authentication=settings.authentication,
+                trusted=known["trusted"],
+                encryption_keys=dict(enumerate(known["keys"], 1)),
+                minor=minor_version(settings.channel),
             )
-
-        inputs = pulumi.Output.all(
-            trusted=args.trust_bundle,
-            keys=self._keys,
-            passwords=passwords,
-            has_ip_tables=args.kernel_has_ip_tables[node.name],
         )
-        return pulumi.Output.secret(inputs.apply(build))
+        registries = together(passwords).apply(lambda known: registry_texts(args.registries, known))
+        files = certificate_files(args.registries)
+
+        def described(node: Host) -> pulumi.Output[Node]:
+            late = {"api_server": server, "registries": registries, "has_ip_tables": args.kernel_has_ip_tables[node.name]}
+            return pulumi.Output.secret(together(late).apply(lambda known: self._node(node, files, **known)))
+
+        return {node.name: described(node) for node in self._order}
+
+    def _node(
+        self, node: Host, files: Mapping[str, str], *, api_server: ApiServer, registries: Mapping[str, str], has_ip_tables: bool
+    ) -> Node:
+        args, settings = self._args, self._args.settings
+        return Node(
+            control_plane=node.is_control_plane,
+            pod_cidr=str(args.network.pod_cidr),
+            service_cidr=str(args.network.service_cidr),
+            cluster_dns=str(args.network.cluster_dns),
+            kubernetes_service=str(args.network.kubernetes_service),
+            api_server_names=(node.name, str(node.address)),
+            dns_servers=tuple(map(str, args.network.dns_servers)),
+            kube_proxy_mode=_proxy_mode(settings.kube_proxy_mode, has_ip_tables=has_ip_tables),
+            api_server=api_server,
+            further=settings.arguments,
+            registries=registries,
+            registry_files=files,
+            starts_addons=node is args.hosts.first,
+        )
 
     def _step(
         self,

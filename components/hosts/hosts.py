@@ -48,13 +48,14 @@ class PreparedHosts(pulumi.ComponentResource):
     def __init__(self, name: str, args: PreparedHostsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         living = args.hosts.in_joining_order()
         super().__init__("onprem-mlops:hosts:PreparedHosts", name, {"hosts": [node.name for node in living]}, opts)
+        common = _common(args)
         self.prepared = {
             node.name: remote_step(
                 f"{name}-{node.name}-prepare",
                 "prepare",
                 host=node,
                 access=args.hosts.access_of(node),
-                values=_values(node, args),
+                values={**_own(node), **common},
                 secrets=tuple(args.proxy.secrets),
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[args.after[node.name]]),
             )
@@ -63,16 +64,14 @@ class PreparedHosts(pulumi.ComponentResource):
         self.register_outputs({"hosts": sorted(self.prepared)})
 
 
-def _values(node: Host, args: PreparedHostsArgs) -> Mapping[str, pulumi.Input[str]]:
+def _common(args: PreparedHostsArgs) -> Mapping[str, pulumi.Input[str]]:
+    """What every host is told."""
+
     def variable(name: str) -> pulumi.Output[str]:
         return args.proxy.environment.apply(lambda variables: variables.get(name, ""))
 
     addresses = [str(other.address) for other in args.hosts.in_joining_order()]
     return {
-        "HOST_NAME": node.name,
-        "ADDRESS": str(node.address),
-        "OS_FAMILY": node.os_family,
-        "STORAGE": "yes" if "storage" in node.roles else "no",
         "CERTIFICATES": args.trust_bundle,
         "PROXY_ENVIRONMENT": args.proxy.environment.apply(environment_lines),
         "PLAIN_PROXY": variable("HTTP_PROXY"),
@@ -83,4 +82,13 @@ def _values(node: Host, args: PreparedHostsArgs) -> Mapping[str, pulumi.Input[st
         "FIREWALL_SOURCES": " ".join([str(args.network.pod_cidr), str(args.network.service_cidr), *addresses]),
         "SELINUX": args.hosts.selinux,
         **args.proxy.secrets,
+    }
+
+
+def _own(node: Host) -> Mapping[str, str]:
+    return {
+        "HOST_NAME": node.name,
+        "ADDRESS": str(node.address),
+        "OS_FAMILY": node.os_family,
+        "STORAGE": "yes" if "storage" in node.roles else "no",
     }

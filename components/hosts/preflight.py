@@ -14,6 +14,7 @@ from typing import Any
 import pulumi
 from pulumi_command import local, remote
 
+from components.late import together
 from components.proxy import ProxyAccess
 from components.remote import remote_step
 from components.secrets import revealed
@@ -105,7 +106,7 @@ def _order(
     values: Mapping[str, Mapping[str, pulumi.Input[str]]],
 ) -> pulumi.Output[str]:
     """Standard input of the judge: secret, as it holds keys and the proxy's password."""
-    known = pulumi.Output.all(facts={host: probe.stdout for host, probe in probes.items()}, targets=targets, values=dict(values))
+    known = together({"facts": {host: probe.stdout for host, probe in probes.items()}, "targets": targets, "values": values})
     # sorted: the same text for the same facts, or each run would be a change
     text = known.apply(lambda parts: json.dumps({"wanted": wanted.model_dump(mode="json"), **parts}, sort_keys=True))
     return pulumi.Output.secret(text)
