@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from mlops.hosts import STEPS
-from tests.faults.cases import CASES, PARTS, THIRDS, part
+from tests.faults.cases import CASES, COMES_AND_GOES, PARTS, THIRDS, part
 from tests.faults.harms import CUT, POWER_LOSS, REBOOT, Harm
-from tests.faults.test_faults import chosen, report
+from tests.faults.test_faults import chosen
 from tests.faults.troubles import Halted, Said
 
 
@@ -47,13 +44,17 @@ def test_the_parts_of_a_third_are_its_halves(third: str) -> None:
     assert max(len(half) for half in halves) - min(len(half) for half in halves) <= 1
 
 
+@pytest.mark.parametrize("name", PARTS)
+def test_in_the_order_of_the_table_no_case_of_a_part_needs_a_run_before_it(name: str) -> None:
+    there = {host: host != COMES_AND_GOES for host in {case.host for case in CASES}}
+    for case in part(name):
+        assert there[case.host] == (case.work not in {"add", "return"}), case.name
+        there[case.host] = case.work not in {"remove", "lose"}
+
+
 @pytest.mark.parametrize(("day", "name"), list(enumerate([*PARTS, PARTS[0]])))
-def test_without_a_wish_a_run_takes_what_is_proven_of_the_part_whose_turn_it_is(day: int, name: str) -> None:
-    turn, names, left_out = chosen("", day)
-    assert turn == name
-    assert names
-    assert names == [case.name for case in part(name) if not case.unproven]
-    assert left_out == [case for case in part(name) if case.unproven]
+def test_without_a_wish_a_run_takes_the_part_whose_turn_it_is(day: int, name: str) -> None:
+    assert chosen("", day) == (name, [case.name for case in part(name)])
 
 
 @pytest.mark.parametrize(
@@ -65,19 +66,10 @@ def test_without_a_wish_a_run_takes_what_is_proven_of_the_part_whose_turn_it_is(
         ("host-off probe-cut", ["probe-cut", "host-off"]),
     ],
 )
-def test_by_a_wish_a_run_takes_what_is_not_proven_too(wish: str, names: list[str]) -> None:
-    assert chosen(wish, 0) == (wish, names, [])
+def test_by_a_wish_a_run_takes_others(wish: str, names: list[str]) -> None:
+    assert chosen(wish, 0) == (wish, names)
 
 
 def test_a_case_that_there_is_not_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(pytest.fail.Exception, match=r"FAULTS=nonsense: .*connections, power, membership, .*-2"):
         chosen("nonsense", 0)
-
-
-def test_what_a_turn_leaves_out_is_told_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    results = tmp_path / "results.jsonl"
-    results.write_text('{"case": "ran", "result": "converged"}\n')
-    report("faults", results, [replace(CASES[0], name="waits", unproven="nobody has run it")])
-    told = capsys.readouterr().out
-    assert re.search(r"ran .*converged", told)
-    assert re.search(r"waits .*left out: nobody has run it", told)

@@ -101,6 +101,8 @@ class Answered:
         assert fault is not None
         left, fault.times = fault.times, 0
         assert left == 0, f"{' '.join(self.command)} was not called on {stage.host}"
+        if fault.action == "reboot":
+            assert fault.rebooted.wait(60), f"{stage.host} has not come up again"
         return f"{' '.join(self.command)} on {stage.host}: {self.words.strip() or 'power loss'}"
 
     def mend(self, stage: Stage) -> None:

@@ -2,6 +2,7 @@
 # Values: HOST_NAME DEPARTED (name of its node)
 reset() {
   local node mark
+  wait_until_ready
   node=$(registered_nodes | awk -F '|' -v name="$DEPARTED" '$1 == name')
   if [ -z "$node" ]; then
     say "node ${DEPARTED} is not registered any more"

@@ -86,6 +86,7 @@ judge_half_joined() {
 
 apply() {
   local name registered ready plane address entry reason
+  wait_until_ready
   NODES=$(registered_nodes)
   MEMBERS=$(datastore_members)
   while IFS='|' read -r name registered ready plane address; do

@@ -2,6 +2,14 @@
 # shellcheck disable=SC2034 # read by kubectl of cluster.sh
 ROLE=control-plane
 
+# A host that has just booted answers before its MicroK8s does.
+READY_SECONDS=120
+
+wait_until_ready() {
+  quiet "$SNAP/microk8s" status --wait-ready --timeout "$READY_SECONDS" ||
+    fail "MicroK8s is not ready after ${READY_SECONDS} s" 'ready' 'microk8s inspect on the host tells why; then run pulumi up again'
+}
+
 # One line a node: NAME|MACHINE_ID|READY|CONTROL_PLANE|ADDRESS, CONTROL_PLANE being empty for a worker.
 registered_nodes() {
   kubectl get nodes -o 'jsonpath={range .items[*]}{.metadata.name}{"|"}{.status.nodeInfo.machineID}{"|"}{.status.conditions[?(@.type=="Ready")].status}{"|"}{.metadata.labels.node\.kubernetes\.io/microk8s-controlplane}{"|"}{.status.addresses[?(@.type=="InternalIP")].address}{"\n"}{end}'

@@ -70,6 +70,7 @@ class Fault:
         times: how many calls it is for.
         reply: what the failing call prints and ends with.
         seconds: of the delay.
+        rebooted: set once the host that lost power is there again.
     """
 
     command: tuple[str, ...]
@@ -78,6 +79,7 @@ class Fault:
     times: int = 1
     reply: Reply = field(default_factory=lambda: Reply(1, err="error: fault injected by the rehearsal\n"))
     seconds: float = 0.0
+    rebooted: threading.Event = field(default_factory=threading.Event, compare=False)
 
 
 class Daemon:
@@ -159,6 +161,7 @@ class Daemon:
             return self._handler(call)
         if fault.action == "reboot":
             self._reboot(call.host)
+            fault.rebooted.set()
         if fault.action == "fail-after":
             self._handler(call)
         return fault.reply

@@ -81,6 +81,7 @@ class Faults:
         self._site = site
         self._armed: dict[str, Callable[[Command], None]] = {}
         self._struck: dict[str, Command] = {}
+        self._acting: dict[str, threading.Thread] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="faults", daemon=True)
 
@@ -127,13 +128,15 @@ class Faults:
         (directory / "armed").write_text(f"{place.step} {index} {place.pattern}\n")
 
     def disarm(self, host: str) -> Command | None:
-        """Takes back what :meth:`arm` did.
+        """Takes back what :meth:`arm` did, and waits for the end of an action under way: a host that reboots is there again.
 
         Returns:
             The command before which the host was halted; None when that never came.
         """
         self._armed.pop(host, None)
         (self._site.hosts[host].shared / FAULT / "armed").unlink(missing_ok=True)
+        if acting := self._acting.pop(host, None):
+            acting.join()
         return self._struck.get(host)
 
     def trace(self, host: str) -> list[Command]:
@@ -208,7 +211,8 @@ class Faults:
             finally:
                 _go_on(str(directory / "go"))
 
-        threading.Thread(target=act, name=f"fault-{host}", daemon=True).start()
+        self._acting[host] = threading.Thread(target=act, name=f"fault-{host}", daemon=True)
+        self._acting[host].start()
 
 
 def _go_on(fifo: str) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import os
+import select
 import shutil
 import signal
 import socket
@@ -170,11 +171,20 @@ class Host:
         return self._process is not None and self._process.poll() is None
 
     def power_off(self) -> None:
-        """Ends every process of the host at once, as a power loss does; what it wrote stays."""
+        """Ends every process of the host at once, as a power loss does; what it wrote stays.
+
+        Who is connected to it hears so at once. Of a real host that has lost its power the command plugin hears nothing: it gives
+        up when 150 s of TCP keep-alive have gone by, with the same words.
+        """
         with self._lock:
             if self._process is not None:
-                self._process.kill()
+                inits = [os.pidfd_open(int(process)) for process in self._children()]
+                self._process.kill()  # and with it its child, init
                 self._process.wait()
+                for init in inits:
+                    # it is gone when all other processes of its namespace are: no connection is open when the interface goes down
+                    select.select([init], [], [])
+                    os.close(init)
                 self._process = None
         self._network.unplug(self.spec)
 
@@ -204,10 +214,15 @@ class Host:
     def _init(self) -> str:
         if self._process is None:
             raise RuntimeError(f"host {self.name} is powered off")
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        children = self._children()
         if not children:
             raise RuntimeError(f"host {self.name} has no init\n{self.log()}")
         return children[0]
+
+    def _children(self) -> list[str]:
+        if self._process is None or self._process.poll() is not None:
+            return []
+        return Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
 
     def run(self, argv: Sequence[str], *, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Runs a program on the host and returns how it ended; does not raise for its exit code."""

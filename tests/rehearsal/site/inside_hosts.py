@@ -18,9 +18,7 @@ from tests.rehearsal.site.site_for_tests import make_site
 KEYS = Path(os.environ.get("SITE_TEST_KEYS", "."))
 
 
-def ssh(
-    address: str, command: str, *, user: str = "deploy", known_hosts: Path = KEYS / "known_hosts", stdin: str = ""
-) -> tuple[int, str, str]:
+def ssh_command(address: str, command: str, user: str = "deploy", known_hosts: Path = KEYS / "known_hosts") -> list[str]:
     options = [
         "-F",
         "none",
@@ -34,7 +32,13 @@ def ssh(
         "ConnectTimeout=5",
     ]
     options += ["-o", f"UserKnownHostsFile={known_hosts}", "-o", "GlobalKnownHostsFile=none"]
-    argv = ["ssh", *options, f"{user}@{address}", command]
+    return ["ssh", *options, f"{user}@{address}", command]
+
+
+def ssh(
+    address: str, command: str, *, user: str = "deploy", known_hosts: Path = KEYS / "known_hosts", stdin: str = ""
+) -> tuple[int, str, str]:
+    argv = ssh_command(address, command, user, known_hosts)
     result = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False, timeout=30)
     return result.returncode, result.stdout, result.stderr
 
@@ -249,8 +253,14 @@ def test_the_eleventh_connection_that_has_not_logged_in_is_refused(inside_site: 
             connection.close()
 
 
-def test_a_host_without_power_is_unreachable(inside_site: ThrowAwaySite) -> None:
+def test_a_host_without_power_is_unreachable_and_who_was_connected_hears_so(inside_site: ThrowAwaySite) -> None:
+    begun = "setsid sleep 300 </dev/null >/dev/null 2>&1 & echo begun; sleep 300"
+    connected = [subprocess.Popen(ssh_command("192.168.50.13", begun), stdout=subprocess.PIPE) for _ in range(5)]
+    for process in connected:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
     inside_site.power_off("node3")
+    assert [process.wait(5) for process in connected] == [255] * 5
     assert ssh("192.168.50.13", "true")[0] == 255
     inside_site.power_on("node3")
     assert ssh("192.168.50.13", "true")[0] == 0
