@@ -51,12 +51,14 @@ types: $(VENV) ## mypy, strict
 unit: $(VENV) ## unit tests
 	@$(BIN)/python -m pytest --quiet -n auto -m 'not engine and not site and not long'
 
-test: check ## everything: check, then the tests that run the real engine and throw-away sites
+test: check ## check, then the tests that run the real engine and throw-away sites; some take turns by the day
 	@$(BIN)/mlops tools
-	@eval "$$($(BIN)/mlops env pulumi)"; $(BIN)/python -m pytest -m '(engine or site) and not long'
+	@eval "$$($(BIN)/mlops env pulumi)"; $(BIN)/python -m pytest --quiet -m 'alone and not long'; \
+		$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m '(engine or site) and not long and not alone'
 
-test-long: $(VENV) ## tests that `make test` has no time for
-	@eval "$$($(BIN)/mlops env)"; $(BIN)/python -m pytest -m long
+test-long: $(VENV) ## tests that `make test` has no time for, and all that take turns there
+	@$(BIN)/mlops tools
+	@eval "$$($(BIN)/mlops env pulumi)"; TURN=all $(BIN)/python -m pytest -m 'long or turn'
 
 test-faults: $(VENV) ## the whole fault table of the hosts, with its results; FAULTS=NAME takes a third or cases
 	@$(BIN)/mlops tools

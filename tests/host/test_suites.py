@@ -1,4 +1,4 @@
-"""The suites: what is sent to a node, and that their shell is sound. tests/rehearsal/site/inside_systems.py runs them on hosts."""
+"""The suites: what is sent to a node, and that their shell is sound. tests/rehearsal/site/inside_prepare.py runs them on hosts."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Rehearsal:
         """The same without what moves a cursor or sets a colour."""
         return _ESCAPES.sub("", self.raw)
 
-    def wait_for(self, pattern: str, seconds: float = 240) -> re.Match[str]:
+    def wait_for(self, pattern: str, seconds: float = 600) -> re.Match[str]:
         """Waits until it says something; fails when it ends without."""
         expression = re.compile(pattern, re.MULTILINE | re.DOTALL)
         until(lambda: bool(expression.search(self.text)) or self.process.poll() is not None, f"it never says {pattern}", seconds)

@@ -1,4 +1,4 @@
-"""Two rehearsals at once, as two users' terminals see them: one runs to its end, one is kept and looked into."""
+"""A rehearsal as a user's terminal sees it, kept and looked into; test_rehearse_kubeflow.py has one that runs to its end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.host.run import run_suites
 from tests.rehearsal.command import Rehearsal, table
-from tests.rehearsal.site.machine import alive, namespaces, snapshot
+from tests.rehearsal.site.machine import alive, namespaces, now, snapshot
 
 pytestmark = [pytest.mark.engine, pytest.mark.site]
 
@@ -21,19 +21,16 @@ LAYERS = ("trust", "hosts", "cluster", "certificates")
 
 @dataclass
 class Outcome:
-    """What was seen of the two.
+    """What was seen of it.
 
     Attributes:
-        whole: text of the one that ran to its end, with its exit code.
-        kept: text of the kept one, with its exit code, and what it sent to its terminal.
-        by_hand: output of commands in the kept one.
-        left: what was still there of the kept one after Ctrl-C.
+        kept: its text, with its exit code, and what it sent to its terminal.
+        by_hand: output of commands in it.
+        left: what was still there of it after Ctrl-C.
         changes: what differs on the machine and in the checkout.
         runs: what is left in the cache.
     """
 
-    whole: str
-    whole_code: int
     kept: str
     kept_code: int
     kept_raw: str
@@ -62,7 +59,6 @@ def host_suites(enter: str, host: str) -> str:
 def outcome(program: Path, rehearsal_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     logs = tmp_path_factory.mktemp("logs")
     before: dict[str, object] = {**snapshot(), "checkout": files(program)}
-    whole = Rehearsal("baremetal", checkout=program, cache=rehearsal_cache, log=logs / "whole")
     kept = Rehearsal("cloud", "--keep", checkout=program, cache=rehearsal_cache, log=logs / "kept", terminal=True)
     try:
         enter = kept.wait_for(r"The site is kept until.*?(/\S+/enter) kubectl get nodes").group(1)
@@ -75,14 +71,12 @@ def outcome(program: Path, rehearsal_cache: Path, tmp_path_factory: pytest.TempP
             "suites": host_suites(enter, "cloud1"),
         }
         processes, inside = kept.inside()
+        ended = now()
         kept.press_ctrl_c()
         kept_code = kept.end(30)
-        left = (alive(processes), inside & namespaces())
-        whole_code = whole.end()
+        left = (alive(processes), inside & namespaces(ended))
         after: dict[str, object] = {**snapshot(), "checkout": files(program)}
         yield Outcome(
-            whole=whole.text,
-            whole_code=whole_code,
             kept=kept.text,
             kept_code=kept_code,
             kept_raw=kept.raw,
@@ -92,38 +86,7 @@ def outcome(program: Path, rehearsal_cache: Path, tmp_path_factory: pytest.TempP
             runs=list((rehearsal_cache / "rehearsals").iterdir()),
         )
     finally:
-        whole.stop()
         kept.stop()
-
-
-def test_the_whole_run_passes_beside_another(outcome: Outcome) -> None:
-    assert outcome.whole_code == 0, outcome.whole
-    rows = table(outcome.whole)
-    assert set(LAYERS) <= set(rows), outcome.whole
-    for name in LAYERS:
-        resources, seconds, refused, changed = rows[name]
-        assert int(resources) > 1
-        assert float(seconds) > 0
-        assert (refused, changed) == ("0", "0")
-    verdict = "passed: nothing refused, nothing changed by the second up, nothing left by destroy"
-    assert outcome.whole.rstrip().endswith(verdict), outcome.whole
-
-
-def test_it_tells_first_in_what_the_derived_site_file_differs(outcome: Outcome) -> None:
-    first = outcome.whole.partition("\nhosts: ")[0]
-    assert "differs from Pulumi.baremetal.yaml in hosts.access.key, hosts.nodes[0].hostKey" in first
-
-
-def test_a_file_gets_few_whole_plain_lines(outcome: Outcome) -> None:
-    assert "\x1b" not in outcome.whole
-    assert len(outcome.whole.splitlines()) < 120, outcome.whole
-    up = outcome.whole.partition("\nup\n")[2].partition("\nsecond up\n")[0].splitlines()
-    for name in LAYERS:
-        first, *_, last = [line for line in up if f" s  {name}: " in line]
-        assert "done" not in first
-        assert ", done in " in last
-    # wrapped at a width, one of these would go on in the next line
-    assert max(map(len, outcome.whole.splitlines())) > 130
 
 
 def test_a_terminal_gets_a_live_table(outcome: Outcome) -> None:

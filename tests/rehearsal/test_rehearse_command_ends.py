@@ -10,7 +10,7 @@ import pytest
 
 from mlops.rehearsal.site.runs import run_directory
 from tests.rehearsal.command import Rehearsal, seconds_until_end
-from tests.rehearsal.site.machine import alive, namespaces, snapshot, until
+from tests.rehearsal.site.machine import alive, namespaces, now, snapshot, until
 
 pytestmark = [pytest.mark.engine, pytest.mark.site]
 
@@ -45,19 +45,21 @@ def test_however_it_ends_nothing_is_left(
     processes, inside = on_terminal.inside()
     assert len(processes) > 10
     assert len(inside) > 5
+    ended = now()
     on_terminal.press_ctrl_c()
     assert seconds_until_end(on_terminal) < 20
     assert on_terminal.process.returncode == 130, on_terminal.text
-    assert (alive(processes), inside & namespaces()) == (set(), set())
+    assert (alive(processes), inside & namespaces(ended)) == (set(), set())
     assert "interrupted" in on_terminal.text
     assert "Traceback" not in on_terminal.text
 
     killed.wait_for_up()
     processes, inside = killed.inside()
+    ended = now()
     killed.process.kill()
     killed.process.wait()
     until(lambda: not alive(processes), "processes are left", 5)
-    until(lambda: not inside & namespaces(), "namespaces are left", 5)
+    until(lambda: not inside & namespaces(ended), "namespaces are left", 5)
 
     assert faulty.end(120) == 1
     check_the_fault(faulty.text)

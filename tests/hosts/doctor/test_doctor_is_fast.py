@@ -37,6 +37,7 @@ def made_site(tmp_path: Path) -> SiteForTests:
 
 
 @pytest.mark.site
+@pytest.mark.alone
 def test_twenty_hosts_take_hardly_longer_than_one(run_inside: Callable[..., str]) -> None:
     output = run_inside(str(HERE / "inside_speed.py"), PYTEST_ADDOPTS="-s")
     figures = re.search(r"one host (\S+) s, twenty (\S+) s", output)

@@ -46,7 +46,12 @@ def play(folder: Path) -> dict[str, Any]:
         get = partial(cluster.control_plane.client().request, "GET")
         operator = Operator(engine)
         with operator.running("up", "--yes", "--skip-preview") as first:
-            until(lambda: len(get("/apis/apps/v1/deployments")["items"]) >= DEPLOYMENTS, "a part of Kubeflow", SECONDS)
+
+            def reached() -> bool:
+                assert first.process.poll() is None, first.text
+                return len(get("/apis/apps/v1/deployments")["items"]) >= DEPLOYMENTS
+
+            until(reached, "a part of Kubeflow", SECONDS)
             first.kill()
         operator.end_leftovers()
         pending = operator.checkpoint()["pending"]

@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 
 @pytest.mark.engine
 @pytest.mark.site
+@pytest.mark.turn("engine killed", "among bad days")
 def test_bad_days(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     options = ("-x", "--durations=0", "--durations-min=0.5")
     code = run_on_a_site(HERE / "inside_bad_days.py", HERE / "Pulumi.badday.yaml", tmp_path / "logs", *options)

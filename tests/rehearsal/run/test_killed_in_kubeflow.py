@@ -8,7 +8,7 @@ import pytest
 
 from tests.rehearsal.controllers.own_namespaces import result_of
 
-pytestmark = [pytest.mark.engine, pytest.mark.site]
+pytestmark = [pytest.mark.engine, pytest.mark.site, pytest.mark.alone, pytest.mark.turn("engine killed", "in Kubeflow")]
 
 
 @pytest.fixture(scope="module")

@@ -56,10 +56,11 @@ def made_site(tmp_path: Path) -> SiteForTests:
 def run_inside(
     cache: Path, base: Path, made_site: SiteForTests, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., str]:
-    """Runs a test file of this directory inside a frame; returns what it printed, fails with it."""
+    """Runs test files of this directory inside a frame, on one site; returns what they printed, fails with it."""
 
-    def run(file: str, **environment: str) -> str:
-        argv = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--durations=5", str(HERE / file)]
+    def run(*files: str, **environment: str) -> str:
+        argv = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--durations=5"]
+        argv += [str(HERE / file) for file in files]
         with run_directory("test") as frame:
             inside = {
                 **os.environ,

@@ -17,10 +17,13 @@ from mlops.hosts import LAUNCHER, compose
 from mlops.rehearsal.site.host import Host
 from mlops.rehearsal.site.pki import Authority
 from mlops.rehearsal.site.site import ThrowAwaySite
+from tests.host.run import run_suites
 from tests.hosts.values import values_of
 
 KEYS = Path(os.environ.get("SITE_TEST_KEYS", "."))
 HOSTS = ("node1", "node2", "node3", "bastion")
+DAMAGED = "node1"
+"""A host of Debian's family."""
 BUNDLE = {
     "debian": "/etc/ssl/certs/ca-certificates.crt",
     "redhat": "/etc/pki/tls/certs/ca-bundle.crt",
@@ -125,15 +128,85 @@ def test_snapd_is_there_and_new_enough(inside_site: ThrowAwaySite) -> None:
             assert shell(host, "readlink /snap") == "/var/lib/snapd/snap\n"
 
 
-def test_unprepare_leaves_the_files_as_they_were(inside_site: ThrowAwaySite) -> None:
-    for name in HOSTS:
-        host = inside_site.hosts[name]
-        script = compose("depart", values={"HOST_NAME": name, "RESET": "reset"})
-        done = over_ssh(host, script.replace('{ main "$@"; exit; }', "{ unprepare; exit; }"))
-        assert done.returncode == 0, done.stderr
-        left = host.run(["sh", "-c", "grep -rIl onprem-mlops /etc /usr/local/share /var/lib; find /etc -name '*onprem-mlops*'"])
-        assert left.stdout == "", name
-        bundle = shell(host, f"cat {BUNDLE[host.system.family]}")
-        assert [root for root in roots() if root.strip() in bundle] == []
-        # and it can be prepared again
-        assert prepare(host).returncode == 0
+def suites(host: Host) -> tuple[int, set[str], str]:
+    """Runs the suites for nodes on a host; returns exit code, names of the tests that failed, and everything that they said."""
+    done = run_suites(host.command(["sh", "-c"]), host=host.name, steps=["prepare"])
+    failed = {line.split(" ", 3)[3] for line in done.stdout.splitlines() if line.startswith("not ok ")}
+    return done.returncode, failed, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_a_prepared_host_passes_the_suites_also_after_a_reboot(inside_site: ThrowAwaySite, name: str) -> None:
+    code, failed, text = suites(inside_site.hosts[name])
+    assert (code, failed) == (0, set()), text
+    assert "ok 25 " in text
+    assert text.count("# skip") < 10, text
+    inside_site.reboot(name)
+    code, failed, text = suites(inside_site.hosts[name])
+    assert (code, failed) == (0, set()), text
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_unprepare_leaves_the_files_as_they_were(inside_site: ThrowAwaySite, name: str) -> None:
+    host = inside_site.hosts[name]
+    script = compose("depart", values={"HOST_NAME": name, "RESET": "reset"})
+    done = over_ssh(host, script.replace('{ main "$@"; exit; }', "{ unprepare; exit; }"))
+    assert done.returncode == 0, done.stderr
+    left = host.run(["sh", "-c", "grep -rIl onprem-mlops /etc /usr/local/share /var/lib; find /etc -name '*onprem-mlops*'"])
+    assert left.stdout == "", name
+    bundle = shell(host, f"cat {BUNDLE[host.system.family]}")
+    assert [root for root in roots() if root.strip() in bundle] == []
+
+
+DAMAGES = {
+    "everywhere": {
+        "rm /usr/local/share/ca-certificates/onprem*; update-ca-certificates --fresh": (
+            "recorded files are as they were written",
+            "the site's certificates lie in the drop directory, one a file",
+            "each of them is trusted by the system's bundle",
+        ),
+        "modprobe -r vxlan": ("recorded modules are loaded",),
+        "sysctl -w fs.inotify.max_user_watches=8192": (
+            "recorded settings are in force",
+            "enough inotify watches and instances for Kubeflow",
+        ),
+        "echo fs.aio-max-nr=1 > /etc/sysctl.d/99-other.conf": ("recorded settings are in force after a boot",),
+        "sed -i s/.svc,// /etc/environment": (
+            "recorded blocks are as they were written",
+            "the host itself, this machine and the cluster are reached without it",
+        ),
+        "chmod 644 /etc/environment": ("a password in it is for root only",),
+        "echo /dev/vda3 none swap sw 0 0 >> /etc/fstab": ("no swap is in use, nor after a boot",),
+        "systemctl disable --now snapd.socket": ("recorded units are as they were left",),
+        "echo 0 > /etc/machine-id": ("records are of this machine",),
+        "chmod 644 /var/lib/onprem-mlops/deployed/prepare": ("every step that writes has a record, for root only",),
+        "touch /var/lib/onprem-mlops/deployed/.prepare": ("no record is half written",),
+    },
+    "again": {
+        "swapon /dev/vda3": ("no swap is in use, nor after a boot",),
+        "rm /etc/modules-load.d/onprem*": ("recorded modules are loaded at boot", "recorded files are as they were written"),
+        "rm /etc/apt/apt.conf.d/*onprem*": ("the package manager goes through it",),
+        "sed -i s/http_proxy=.*/http_proxy=x/ /etc/environment": (
+            "upper and lower case say the same",
+            "recorded blocks are as they were written",
+        ),
+        "rm /etc/ssl/certs/ca-certificates.crt": (
+            "each of them is trusted by the system's bundle",
+            "public authorities are still trusted beside them",
+        ),
+    },
+}
+"""What is done to a prepared host, in two rounds, and which tests of the suites find it."""
+
+
+@pytest.mark.parametrize("round_", DAMAGES)
+def test_the_suites_find_what_is_no_longer_so(inside_site: ThrowAwaySite, round_: str) -> None:
+    if round_ == "again":
+        inside_site.reinstall(DAMAGED)
+    host = inside_site.hosts[DAMAGED]
+    done = prepare(host)
+    assert done.returncode == 0, f"a host that was given back, or installed anew: {done.stderr}"
+    for damage in DAMAGES[round_]:
+        shell(host, damage)
+    code, failed, text = suites(host)
+    assert (code, failed) == (1, {name for names in DAMAGES[round_].values() for name in names}), text

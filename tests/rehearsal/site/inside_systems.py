@@ -1,17 +1,21 @@
-"""Runs inside a frame (test_site_hosts.py starts it): hosts of other systems, with their real package managers."""
+"""Runs inside a frame (test_prepare_on_hosts.py starts it): hosts of other systems, with their real package managers."""
 
 from __future__ import annotations
 
 import pytest
 
-from mlops.hosts import compose
 from mlops.rehearsal.site.facts import MODULES
 from mlops.rehearsal.site.pki import Authority
 from mlops.rehearsal.site.site import ThrowAwaySite
-from tests.host.run import run_suites
-from tests.hosts.values import values_of
 
 HOSTS = {"debian": "node1", "redhat": "node2", "suse": "node3", "ubuntu": "bastion"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fresh(inside_site: ThrowAwaySite) -> None:
+    """As the systems are installed, whatever was done to the hosts before."""
+    for name in HOSTS.values():
+        inside_site.reinstall(name)
 
 
 def on(site: ThrowAwaySite, system: str, script: str, stdin: str = "") -> str:
@@ -102,85 +106,3 @@ def test_a_root_is_trusted_once_it_is_in_the_systems_store(
     assert int(on(inside_site, system, f"grep -c BEGIN {bundle}")) == before + 1 > 50
     on(inside_site, system, f"rm {directory}/test.crt; {update}{' --fresh' if system == 'debian' else ''}")
     assert host.run(["bash", "-c", verify]).returncode != 0
-
-
-def prepare(site: ThrowAwaySite, system: str) -> None:
-    """Prepares a host by the real step, as behind a proxy with a password."""
-    host = site.hosts[HOSTS[system]]
-    root = Authority("root of the suites").pair.certificate
-    values = values_of(host.name, host.spec.address, [root])
-    script = compose("prepare", values=values, secrets=("PROXY_PASSWORD", "PROXY_PASSWORD_IN_URL"))
-    done = host.run(["bash", "-s", "--", "apply"], stdin=script)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def suites(site: ThrowAwaySite, system: str) -> tuple[int, set[str], str]:
-    """Runs the suites on a host; returns exit code, names of the tests that failed, and everything that they said."""
-    host = site.hosts[HOSTS[system]]
-    done = run_suites(host.command(["sh", "-c"]), host=host.name, steps=["prepare"])
-    failed = {line.split(" ", 3)[3] for line in done.stdout.splitlines() if line.startswith("not ok ")}
-    return done.returncode, failed, done.stdout + done.stderr
-
-
-@pytest.mark.parametrize("system", HOSTS)
-def test_a_prepared_host_passes_the_suites_also_after_a_reboot(inside_site: ThrowAwaySite, system: str) -> None:
-    prepare(inside_site, system)
-    code, failed, text = suites(inside_site, system)
-    assert (code, failed) == (0, set()), text
-    assert "ok 25 " in text
-    assert text.count("# skip") < 10, text
-    inside_site.reboot(HOSTS[system])
-    code, failed, text = suites(inside_site, system)
-    assert (code, failed) == (0, set()), text
-
-
-DAMAGES = {
-    "everywhere": {
-        "rm /usr/local/share/ca-certificates/onprem*; update-ca-certificates --fresh": (
-            "recorded files are as they were written",
-            "the site's certificates lie in the drop directory, one a file",
-            "each of them is trusted by the system's bundle",
-        ),
-        "modprobe -r vxlan": ("recorded modules are loaded",),
-        "sysctl -w fs.inotify.max_user_watches=8192": (
-            "recorded settings are in force",
-            "enough inotify watches and instances for Kubeflow",
-        ),
-        "echo fs.aio-max-nr=1 > /etc/sysctl.d/99-other.conf": ("recorded settings are in force after a boot",),
-        "sed -i s/.svc,// /etc/environment": (
-            "recorded blocks are as they were written",
-            "the host itself, this machine and the cluster are reached without it",
-        ),
-        "chmod 644 /etc/environment": ("a password in it is for root only",),
-        "echo /dev/vda3 none swap sw 0 0 >> /etc/fstab": ("no swap is in use, nor after a boot",),
-        "systemctl disable --now snapd.socket": ("recorded units are as they were left",),
-        "echo 0 > /etc/machine-id": ("records are of this machine",),
-        "chmod 644 /var/lib/onprem-mlops/deployed/prepare": ("every step that writes has a record, for root only",),
-        "touch /var/lib/onprem-mlops/deployed/.prepare": ("no record is half written",),
-    },
-    "again": {
-        "swapon /dev/vda3": ("no swap is in use, nor after a boot",),
-        "rm /etc/modules-load.d/onprem*": ("recorded modules are loaded at boot", "recorded files are as they were written"),
-        "rm /etc/apt/apt.conf.d/*onprem*": ("the package manager goes through it",),
-        "sed -i s/http_proxy=.*/http_proxy=x/ /etc/environment": (
-            "upper and lower case say the same",
-            "recorded blocks are as they were written",
-        ),
-        "rm /etc/ssl/certs/ca-certificates.crt": (
-            "each of them is trusted by the system's bundle",
-            "public authorities are still trusted beside them",
-        ),
-    },
-}
-"""What is done to a prepared host, in two rounds, and which tests of the suites find it."""
-
-
-@pytest.mark.parametrize("round_", DAMAGES)
-def test_the_suites_find_what_is_no_longer_so(inside_site: ThrowAwaySite, round_: str) -> None:
-    inside_site.reinstall(HOSTS["debian"])
-    prepare(inside_site, "debian")
-    expected = {name for names in DAMAGES[round_].values() for name in names}
-    for damage in DAMAGES[round_]:
-        on(inside_site, "debian", damage)
-    code, failed, text = suites(inside_site, "debian")
-    assert (code, failed) == (1, expected), text

@@ -26,12 +26,23 @@ def until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE) -
         time.sleep(0.05)
 
 
-def namespaces() -> set[str]:
-    """Every namespace that a process of this machine is in."""
+def now() -> int:
+    """Clock ticks since the machine was started, as /proc has the start of a process."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+
+
+def namespaces(began_by: int | None = None) -> set[str]:
+    """Every namespace that a process of this machine is in.
+
+    Args:
+        began_by: only processes that began by then (:func:`now`): the number of a namespace that has gone is given to the next one,
+            which may be that of another test beside this one.
+    """
     found = set()
-    for entry in Path("/proc").glob("[0-9]*/ns/*"):
+    for entry in Path("/proc").glob("[0-9]*"):
         try:
-            found.add(os.readlink(entry))  # noqa: PTH115 - it is no path
+            if began_by is None or int((entry / "stat").read_text().rpartition(")")[2].split()[19]) <= began_by:
+                found |= {os.readlink(name) for name in (entry / "ns").iterdir()}  # noqa: PTH115 - it is no path
         except OSError:
             continue  # the process has ended meanwhile
     return found

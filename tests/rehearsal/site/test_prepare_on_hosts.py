@@ -1,4 +1,4 @@
-"""Step prepare on throw-away hosts of every family, tried inside a frame by inside_prepare.py."""
+"""Throw-away hosts of every family: step prepare on them by inside_prepare.py, then what they are like by inside_systems.py."""
 
 from __future__ import annotations
 
@@ -42,4 +42,4 @@ def made_site(tmp_path: Path) -> SiteForTests:
 
 @pytest.mark.site
 def test_prepare(run_inside: Callable[..., str]) -> None:
-    assert " passed" in run_inside("inside_prepare.py")
+    assert " passed" in run_inside("inside_prepare.py", "inside_systems.py")

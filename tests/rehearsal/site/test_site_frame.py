@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlops.rehearsal.site.runs import run_directory
-from tests.rehearsal.site.machine import DEADLINE, namespaces, snapshot, until
+from tests.rehearsal.site.machine import DEADLINE, namespaces, now, snapshot, until
 from tests.rehearsal.site.site_for_tests import SiteForTests
 
 pytestmark = pytest.mark.site
@@ -61,19 +61,20 @@ def test_a_signal_ends_everything(shells: Callable[[str], Shell], cache: Path, n
     inside = shell.wait_ready()
     assert len(inside) > 10
     assert inside <= namespaces()
-    send = os.killpg if whole_group else os.kill
+    send, ended = os.killpg if whole_group else os.kill, now()
     send(shell.process.pid, number)
     assert shell.process.wait(DEADLINE) == code, shell.log.read_text()
-    until(lambda: not inside & namespaces(), "namespaces are left", 5)
+    until(lambda: not inside & namespaces(ended), "namespaces are left", 5)
     assert list((cache / "rehearsals").iterdir()) == []
 
 
 def test_kill_9_ends_everything_and_the_next_run_tidies_up(shells: Callable[[str], Shell], cache: Path) -> None:
     shell = shells("notes")
     inside = shell.wait_ready()
+    ended = now()
     shell.process.kill()
     shell.process.wait()
-    until(lambda: not inside & namespaces(), "namespaces are left", 5)
+    until(lambda: not inside & namespaces(ended), "namespaces are left", 5)
     (left, _) = sorted((cache / "rehearsals").iterdir())
     assert left.is_dir()
     with run_directory("next") as run:
