@@ -108,6 +108,7 @@ def run(case: Case) -> subprocess.CompletedProcess[str]:
 STEP=members HOST_NAME=c1
 LOST='{chr(10).join(case.lost.split())}'
 MACHINES='{chr(10).join(machines)}'
+wait_until_ready() {{ :; }}
 registered_nodes() {{ printf '%s\\n' '{chr(10).join(nodes)}'; }}
 datastore_members() {{ printf '%s\\n' '{members}'; }}
 datastore_answers() {{ [ "$1" = '{case.answering}' ]; }}
