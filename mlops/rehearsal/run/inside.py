@@ -102,6 +102,7 @@ class Rehearsal:
         again = self._operate("second up", "up", "--yes", "--skip-preview", totals=made)
         if again.exit_code != 0:
             return False
+        self.report.state_bytes = self.engine.state_file.stat().st_size
         return self._operate("second preview", "preview", totals=made, environment=_PREVIEW).exit_code == 0
 
     def _look_at_proxy(self) -> None:

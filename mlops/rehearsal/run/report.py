@@ -34,6 +34,7 @@ class Report:
         site: the site's name.
         phases: name to seconds, in order.
         operations: the engine's runs, by name.
+        state_bytes: size of the stack's state when everything is there; the engine writes it anew at each step.
         audit: writes until the end of the second ``up``.
         faults: what was not as it must be; empty when the rehearsal has passed.
     """
@@ -41,6 +42,7 @@ class Report:
     site: str
     phases: dict[str, float] = field(default_factory=dict)
     operations: dict[str, Operation] = field(default_factory=dict)
+    state_bytes: int = 0
     audit: AuditSummary = field(default_factory=AuditSummary)
     faults: list[str] = field(default_factory=list)
 
@@ -82,6 +84,7 @@ def figures(report: Report) -> dict[str, object]:
             name: {"resources": layer.done, "seconds": layer.seconds(up.progress.last if up else 0.0)}
             for name, layer in layers.items()
         },
+        "stateBytes": report.state_bytes,
         "writes": report.audit.deployer_writes,
         "refused": len(report.audit.refused),
         "gateRefusals": report.audit.gate_refusals.total(),
@@ -98,8 +101,8 @@ def print_report(report: Report, console: Console) -> None:
     console.print("phases: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.phases.items()), markup=False)
     audit = report.audit
     console.print(
-        f"API writes of the deployer: {audit.deployer_writes} stored, {len(audit.refused)} refused; "
-        f"questions of gates refused: {audit.gate_refusals.total()}; writes of controllers refused: "
+        f"state: {report.state_bytes / 1e6:.2f} MB; API writes of the deployer: {audit.deployer_writes} stored, "
+        f"{len(audit.refused)} refused; questions of gates refused: {audit.gate_refusals.total()}; writes of controllers refused: "
         f"{audit.controller_refusals.total()}"
     )
     for text, count in [*audit.gate_refusals.items(), *audit.controller_refusals.items()]:

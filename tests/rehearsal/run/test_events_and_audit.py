@@ -130,10 +130,12 @@ def test_a_clean_run_has_no_faults_and_the_table_attributes_refused_writes_to_a_
     judge(report, left_behind=[])
     assert report.faults == []
     report.audit = summarise(parse([audit("admin", "create", 500)]), deployer="admin")
+    report.state_bytes = 2_950_000
     out = io.StringIO()
     print_report(report, Console(file=out, width=140))
     row = next(line for line in out.getvalue().splitlines() if "certificates" in line)
     assert row.split("│")[4].strip() == "1", out.getvalue()
+    assert "state: 2.95 MB; API writes of the deployer: 0 stored, 1 refused" in out.getvalue()
 
 
 def test_plain_progress_says_a_line_when_a_layer_ends() -> None:
