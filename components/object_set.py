@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import pulumi
 from pulumi_command import local
@@ -22,6 +23,8 @@ from mlops.ordering import KubeObject
 INTERPRETER = (".venv/bin/python", "-m", "mlops.objectset")
 """What the plugin starts, from the folder of the program: the virtual environment of ``Pulumi.yaml``, by the same relative path, so
 that nothing of this machine stands in the state."""
+set_step = partial(kubectl_step, interpreter=INTERPRETER)
+"""A step of :mod:`mlops.objectset`: arguments as :func:`components.kubectl.kubectl_step`."""
 PREVIEW_SECONDS = 10
 SHOWN_LINES = 12
 """Differences that a preview shows of one object."""
@@ -63,11 +66,10 @@ def object_set(
         pulumi.ResourceHookOptions(on_dry_run=True),
     )
     shown = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[show])))
-    return kubectl_step(
+    return set_step(
         name,
         cluster.for_kubectl,
         summaries,
-        interpreter=INTERPRETER,
         create="apply",
         delete=None if keep else "delete",
         deadline_seconds=deadline_seconds,

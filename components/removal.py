@@ -14,8 +14,7 @@ import pulumi
 from pulumi_command import local
 
 from components.access import ClusterAccess
-from components.kubectl import kubectl_step
-from components.object_set import INTERPRETER
+from components.object_set import set_step
 from mlops.objectset import identity_of
 from mlops.ordering import ObjectRef
 
@@ -32,11 +31,10 @@ def emptying(
         deadline_seconds: how long it may take.
         opts: let it depend on all that its objects need to go, so that it goes before.
     """
-    return kubectl_step(
+    return set_step(
         name,
         cluster.for_kubectl,
         {"KINDS": " ".join(kinds)},
-        interpreter=INTERPRETER,
         delete="empty",
         deadline_seconds=deadline_seconds,
         opts=opts,
@@ -60,11 +58,10 @@ def withdrawal(
         opts: let it depend on the configurations and on the workloads behind them, so that it goes before.
     """
     objects = {"OBJECTS": _identities(configurations)}
-    return kubectl_step(
+    return set_step(
         name,
         cluster.for_kubectl,
         objects,
-        interpreter=INTERPRETER,
         create="note",
         delete="withdraw",
         deadline_seconds=deadline_seconds,
@@ -98,9 +95,7 @@ def pruning(
     """
     printed = pulumi.Output.json_dumps(dict(sorted(sets.items())))
     variables: dict[str, pulumi.Input[str]] = {"SETS": printed, "OBJECTS": _identities(members), "KEPT": " ".join(kept)}
-    return kubectl_step(
-        name, cluster.for_kubectl, variables, interpreter=INTERPRETER, create="prune", deadline_seconds=deadline_seconds, opts=opts
-    )
+    return set_step(name, cluster.for_kubectl, variables, create="prune", deadline_seconds=deadline_seconds, opts=opts)
 
 
 def _identities(objects: Iterable[ObjectRef]) -> str:

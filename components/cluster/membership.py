@@ -12,6 +12,7 @@ nothing is withdrawn or forgotten, and a host is connected to only where the sit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import pulumi
 from pulumi_command import local, remote
@@ -23,6 +24,7 @@ from mlops.settings import Host, Hosts
 
 INTERPRETER = (".venv/bin/python", "-m", "mlops.nodes")
 """What the plugin starts, from the folder of the program: the virtual environment of ``Pulumi.yaml``."""
+_step = partial(kubectl_step, interpreter=INTERPRETER)
 NODES_SECONDS = 120
 DRAIN_SECONDS = 900
 """Pods have 30 s to end unless they say otherwise, and some wait for another one to become Ready elsewhere first."""
@@ -79,9 +81,7 @@ def nodes_step(name: str, hosts: Hosts, access: pulumi.Output[str], *, opts: pul
         for host in living
     ]
     variables = {"HOSTS": written(wanted), "EPOCHS": _epochs(living)}
-    return kubectl_step(
-        f"{name}-nodes", access, variables, interpreter=INTERPRETER, create="nodes", deadline_seconds=NODES_SECONDS, opts=opts
-    )
+    return _step(f"{name}-nodes", access, variables, create="nodes", deadline_seconds=NODES_SECONDS, opts=opts)
 
 
 def drain_step(name: str, host: Host, access: pulumi.Output[str], channel: str, *, opts: pulumi.ResourceOptions) -> local.Command:
@@ -94,28 +94,19 @@ def drain_step(name: str, host: Host, access: pulumi.Output[str], channel: str, 
         channel: of the snap, e.g. ``1.35/stable``.
         opts: parent and dependencies.
     """
-    return kubectl_step(
-        f"{name}-{host.name}-drain",
-        access,
-        {"NODE": host.name, "CHANNEL": channel},
-        interpreter=INTERPRETER,
-        create="drain",
-        deadline_seconds=DRAIN_SECONDS,
-        opts=opts,
-    )
+    return _around_configure("drain", name, host, access, channel, seconds=DRAIN_SECONDS, opts=opts)
 
 
 def return_step(name: str, host: Host, access: pulumi.Output[str], channel: str, *, opts: pulumi.ResourceOptions) -> local.Command:
     """Lets pods onto a node again that :func:`drain_step` has drained; arguments as there."""
-    return kubectl_step(
-        f"{name}-{host.name}-return",
-        access,
-        {"NODE": host.name, "CHANNEL": channel},
-        interpreter=INTERPRETER,
-        create="return",
-        deadline_seconds=RETURN_SECONDS,
-        opts=opts,
-    )
+    return _around_configure("return", name, host, access, channel, seconds=RETURN_SECONDS, opts=opts)
+
+
+def _around_configure(
+    act: str, name: str, host: Host, access: pulumi.Output[str], channel: str, *, seconds: int, opts: pulumi.ResourceOptions
+) -> local.Command:
+    variables = {"NODE": host.name, "CHANNEL": channel}
+    return _step(f"{name}-{host.name}-{act}", access, variables, create=act, deadline_seconds=seconds, opts=opts)
 
 
 def departures(
@@ -157,11 +148,10 @@ def departures(
             values={"HOST_NAME": host.name, "RESET": hosts.on_destroy},
             opts=_deletion(opts, [forget], unless=nodes if hosts.on_destroy == "keep" else None, never=host.lost),
         )
-        withdraw = kubectl_step(
+        withdraw = _step(
             f"{name}-{host.name}-withdraw",
             access,
             {"NODE": host.name},
-            interpreter=INTERPRETER,
             delete="withdraw",
             deadline_seconds=DRAIN_SECONDS,
             opts=_deletion(opts, [depart], unless=nodes, never=host.lost),

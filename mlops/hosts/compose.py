@@ -53,12 +53,13 @@ RESET_LAUNCHER = "bash -s -- reset"
 """As :data:`LAUNCHER`, undoing the step."""
 
 
+_NO_CODE = re.compile(r"^[ \t]*(#.*)?\n", re.MULTILINE)
+
+
 @cache
 def _script(name: str) -> str:
-    return resources.files("mlops.hosts").joinpath("scripts", f"{name}.sh").read_text(encoding="utf-8")
-
-
-_NO_CODE = re.compile(r"^[ \t]*(#.*)?\n", re.MULTILINE)
+    text = resources.files("mlops.hosts").joinpath("scripts", f"{name}.sh").read_text(encoding="utf-8")
+    return _NO_CODE.sub("", text)
 
 
 @cache
@@ -68,9 +69,10 @@ def program(step: str) -> str:
     Args:
         step: one of :data:`STEPS`.
     """
-    return _NO_CODE.sub("", "".join(map(_script, ("lib", *LIBRARIES[step], step))))
+    return "".join(map(_script, ("lib", *LIBRARIES[step], step)))
 
 
+@cache
 def script_version(step: str) -> str:
     """What the record of a step on a host says of the scripts that made it: 12 hexadecimal digits of their digest.
 
@@ -120,7 +122,7 @@ def compose(step: str, *, values: Mapping[str, str], secrets: tuple[str, ...] = 
     lines.append(f"SECRETS=({' '.join(secrets)})")
     # </dev/null: no program of the step may read on in the script itself
     call = '{ main "$@"; exit; } </dev/null'
-    return "\n".join([*_assignments(head), _NO_CODE.sub("", _script("root")), *lines, _packed(step), call, ""])
+    return "\n".join([*_assignments(head), _script("root"), *lines, _packed(step), call, ""])
 
 
 def _assignments(values: Mapping[str, str]) -> list[str]:
