@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any, cast
@@ -114,7 +115,9 @@ DOWN = Reply(status=500, reason="InternalError", message=CALL + "connect: connec
 
 def run(api: Answers, ref: ObjectRef, *, replicas: int = 1, deadline: float = 5) -> list[str]:
     found, item = needs(ref, replicas)
-    asyncio.run(prove(cast("Api", api), found, item.body, deadline_seconds=deadline))
+    # not asyncio.run, which takes the thread's loop away from the tests after this one
+    with closing(asyncio.new_event_loop()) as loop:
+        loop.run_until_complete(prove(cast("Api", api), found, item.body, deadline_seconds=deadline))
     return [path for path, _ in api.asked]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,9 @@ class Told:
         async def run() -> None:
             await show_differences(args, cluster or access(), Store.default())
 
-        asyncio.run(run())
+        # not asyncio.run, which takes the thread's loop away from the tests after this one
+        with closing(asyncio.new_event_loop()) as loop:
+            loop.run_until_complete(run())
         return "\n".join(self.lines)
 
 
