@@ -84,14 +84,15 @@ def script_version(step: str) -> str:
 
 @cache
 def _packed(step: str) -> str:
-    """Shell lines that define what :func:`program` holds; every system has base64 and gzip."""
-    data = deflate.gzip_compress(program(step).encode(), _LEVEL)
+    """Shell lines that run the head and leave in PROGRAM what :func:`program` holds; every system has base64 and gzip."""
+    head = _script("root")
+    data = deflate.gzip_compress((head + program(step)).encode(), _LEVEL)
     return f"""PROGRAM=$(base64 -d <<'END' | gzip -dc
 {base64.b64encode(data).decode()}
 END
 ) || {{ echo "onprem-mlops: host $(hostname) (step {step}): base64 and gzip are needed to unpack the script" >&2; exit 1; }}
-eval "$PROGRAM"
-unset PROGRAM"""
+eval "${{PROGRAM:0:{len(head)}}}"
+PROGRAM=${{PROGRAM:{len(head)}}}"""
 
 
 def compose(step: str, *, values: Mapping[str, str], secrets: tuple[str, ...] = (), sudo_password: str = "") -> str:
@@ -104,8 +105,8 @@ def compose(step: str, *, values: Mapping[str, str], secrets: tuple[str, ...] = 
         sudo_password: what sudo asks the login user for; empty when it asks for nothing. The step itself does not learn it.
 
     Returns:
-        A bash script: its head becomes root, the rest is the values and the step. It ends with the call of ``main``, so that a
-        transfer cut short runs nothing.
+        A bash script. Its first line reads the rest at once, as bash reads a pipe byte by byte; its last one starts the head, which
+        becomes root and runs the step there. A transfer cut short runs nothing.
 
     Raises:
         ValueError: an unknown step, a name that is no upper-case shell name, or a secret without a value.
@@ -119,10 +120,9 @@ def compose(step: str, *, values: Mapping[str, str], secrets: tuple[str, ...] = 
         raise ValueError(message)
     head = {"STEP": step, "STEP_TIMEOUT_SECONDS": str(STEP_TIMEOUT_SECONDS), "SUDO_PASSWORD": sudo_password}
     lines = _assignments({"STEP": step, "SCRIPT_VERSION": script_version(step), **values})
-    lines.append(f"SECRETS=({' '.join(secrets)})")
-    # </dev/null: no program of the step may read on in the script itself
-    call = '{ main "$@"; exit; } </dev/null'
-    return "\n".join([*_assignments(head), _script("root"), *lines, _packed(step), call, ""])
+    of_step = ["values() {", *lines, f"SECRETS=({' '.join(secrets)})", "}"]
+    call = """{ as_root 'main "$@"' "$@"; }"""
+    return "\n".join(['eval "$(cat)"', *_assignments(head), *of_step, _packed(step), call, ""])
 
 
 def _assignments(values: Mapping[str, str]) -> list[str]:

@@ -238,13 +238,11 @@ class FakeHost:
         (self.state / "cut").unlink(missing_ok=True)
         if cut_at is not None:
             self.know("cut", f"{cut_at}\n")
-        text = unpacked(step, values, call="{ " + call + "; exit; } </dev/null")
+        text = unpacked(step, values, call=call)
         text = _PATHS.sub(f"{self.root}/", text).replace('PATH="', f'PATH="{self.folder}/bin:', 1)
         (self.root / "run/lock").mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "FAKE": str(self.state), "ROOT": str(self.root), "FAKE_FAMILY": self.family}
         self.know("script", "\n".join((*self._functions(), text)))
-        # bash reads a pipe byte by byte, a file in blocks
-        with (self.state / "script").open() as script:
-            return subprocess.run(
-                ["bash", "-s", "--", "apply"], stdin=script, capture_output=True, text=True, check=False, env=environment
-            )
+        # its standard input is at its end, as the head of a script leaves it
+        argv = ["bash", str(self.state / "script"), "apply"]
+        return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=environment)

@@ -19,8 +19,12 @@ SCRIPTS = resources.files("mlops.hosts").joinpath("scripts")
 LIBRARY = SCRIPTS.joinpath("lib.sh").read_text(encoding="utf-8")
 
 
-def bash(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["bash", "-s", "--", *arguments], input=text, capture_output=True, text=True, check=False)
+NASTY = "a'b\"c $(touch /x) `id` \\ \n}\n%s ü €"
+
+
+def bash(text: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    argv, variables = ["bash", "-s", "--", *arguments], {**os.environ, **environment}
+    return subprocess.run(argv, input=text, capture_output=True, text=True, check=False, env=variables)
 
 
 def library(text: str) -> subprocess.CompletedProcess[str]:
@@ -63,8 +67,7 @@ def describe(values: dict[str, str], **replacements: str) -> str:
 
 
 def test_any_value_arrives_as_it_is() -> None:
-    nasty = "a'b\"c $(touch /x) `id` \\ \n%s ü €"
-    assert bash(describe({"HOST_NAME": nasty}, call='printf "%s" "$HOST_NAME"')).stdout == nasty
+    assert bash(describe({"HOST_NAME": NASTY}, call='printf "%s" "$HOST_NAME"')).stdout == NASTY
 
 
 def test_packing_leaves_comments_out_and_nothing_else() -> None:
@@ -85,12 +88,14 @@ def test_a_host_costs_little_state() -> None:
 
 def test_a_script_cut_short_runs_nothing(tmp_path: Path) -> None:
     script = compose("describe", values={"HOST_NAME": "n"}).replace(CALL, f"touch {tmp_path}/ran")
-    script = script[script.index("\nSTEP=describe\nSCRIPT_VERSION=") :]
-    assert bash(script, "apply").returncode == 0
+    (tmp_path / "id").write_text("#!/bin/sh\necho 0\n")
+    (tmp_path / "id").chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    assert bash(script, "apply", PATH=path).returncode == 0
     assert (tmp_path / "ran").exists()
     (tmp_path / "ran").unlink()
-    for length in range(0, len(script) - 20, 997):
-        bash(script[:length], "apply")
+    for length in (*range(0, len(script), 997), *range(len(script) - 30, len(script) - 1)):
+        bash(script[:length], "apply", PATH=path)
         assert not (tmp_path / "ran").exists()
 
 
@@ -231,7 +236,7 @@ def as_user(tmp_path: Path, step: str, *, right: str | None, given: str = "") ->
         "NOPASSWD": "yes" if right is None else "no",
         "TRACE": str(tmp_path / "trace"),
     }
-    script = compose("describe", values={"HOST_NAME": "node1"}, sudo_password=given).replace(CALL, step)
+    script = compose("describe", values={"HOST_NAME": NASTY}, sudo_password=given).replace(CALL, step)
     return subprocess.run(["sh", "-c", LAUNCHER], input=script, capture_output=True, text=True, check=False, env=environment)
 
 
@@ -261,9 +266,9 @@ def test_a_user_who_does_not_become_root_is_told_what_to_do(tmp_path: Path, righ
 def test_the_head_hands_on_the_action_and_the_exit_code_and_reads_nothing_of_the_step(
     tmp_path: Path, right: str | None, given: str
 ) -> None:
-    step = 'echo "ran $1 ${SUDO_PASSWORD-unknown}"; env | grep -c cret || exit 5'
+    step = 'echo "ran $1 ${SUDO_PASSWORD-unknown}: $HOST_NAME"; env | grep -c cret || exit 5'
     done = as_user(tmp_path, step, right=right, given=given)
-    assert (done.returncode, done.stdout, done.stderr) == (5, "ran apply unknown\n0\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (5, f"ran apply unknown: {NASTY}\n0\n", "")
     assert "cret" not in (tmp_path / "trace").read_text(), "not in the arguments"
 
 

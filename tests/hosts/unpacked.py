@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from mlops.hosts import compose, program
 
-CALL = '{ main "$@"; exit; } </dev/null'
-_PACKED = re.compile(r"^PROGRAM=\$\(.*^unset PROGRAM$", re.MULTILINE | re.DOTALL)
+CALL = 'main "$@"'
 
 
 def unpacked(step: str, values: Mapping[str, str], *, secrets: tuple[str, ...] = (), call: str = CALL) -> str:
-    """What :func:`mlops.hosts.compose` makes, without the head that becomes root and with the program itself, not packed.
+    """What the head of :func:`mlops.hosts.compose` runs as root, with each part as it stands in its file.
 
     Args:
         step: the step.
@@ -21,7 +19,7 @@ def unpacked(step: str, values: Mapping[str, str], *, secrets: tuple[str, ...] =
         call: what stands in place of the call of ``main``.
     """
     text = compose(step, values=values, secrets=secrets)
-    body = text[text.index(f"\nSTEP={step}\nSCRIPT_VERSION=") :]
-    body, packed = _PACKED.subn(lambda _: program(step), body)
-    assert (packed, body.count(CALL)) == (1, 1)
-    return body.replace(CALL, call)
+    assert text.count(CALL) == 1
+    start = text.index("\nvalues() {\n") + len("\nvalues() {\n")
+    assigned = text[start : text.index("\n}\nPROGRAM=")]
+    return "\n".join([assigned, program(step), call, ""])
