@@ -110,7 +110,7 @@ def _around_configure(
 
 
 def departures(
-    name: str, hosts: Hosts, access: pulumi.Output[str], nodes: local.Command, *, opts: pulumi.ResourceOptions
+    name: str, hosts: Hosts, access: pulumi.Output[str], members: remote.Command, *, opts: pulumi.ResourceOptions
 ) -> list[pulumi.Resource]:
     """What is done with each host when it is deleted; nothing before that.
 
@@ -120,7 +120,9 @@ def departures(
         name: prefix of the resources' names.
         hosts: the site's hosts.
         access: see :func:`components.kubectl.kubectl_access`.
-        nodes: what :func:`nodes_step` has given: deleted after all of these, so that a destroy that was cut goes on as one.
+        members: what :func:`members_step` has given: deleted after all of these, so that a destroy that was cut goes on as one. Not
+            the end of the joins: a host whose join failed is to be cleaned as well when it is taken out, and registering the one
+            chain beside the other takes twenty hosts a quarter less time.
         opts: parent.
 
     Returns:
@@ -138,7 +140,7 @@ def departures(
             host=witness,
             access=hosts.access_of(witness),
             values={"HOST_NAME": witness.name, "DEPARTED": host.name},
-            opts=_deletion(opts, [nodes, *withdrawn], unless=nodes, never=host.lost or not others),
+            opts=_deletion(opts, [members, *withdrawn], unless=members, never=host.lost or not others),
         )
         depart = removal_step(
             f"{name}-{host.name}-depart",
@@ -146,7 +148,7 @@ def departures(
             host=host,
             access=hosts.access_of(host),
             values={"HOST_NAME": host.name, "RESET": hosts.on_destroy},
-            opts=_deletion(opts, [forget], unless=nodes if hosts.on_destroy == "keep" else None, never=host.lost),
+            opts=_deletion(opts, [forget], unless=members if hosts.on_destroy == "keep" else None, never=host.lost),
         )
         withdraw = _step(
             f"{name}-{host.name}-withdraw",
@@ -154,7 +156,7 @@ def departures(
             {"NODE": host.name},
             delete="withdraw",
             deadline_seconds=DRAIN_SECONDS,
-            opts=_deletion(opts, [depart], unless=nodes, never=host.lost),
+            opts=_deletion(opts, [depart], unless=members, never=host.lost),
         )
         withdrawn.append(withdraw)
         registered += [forget, depart, withdraw]

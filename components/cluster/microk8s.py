@@ -89,14 +89,15 @@ class MicroK8s(Cluster):
         described = pulumi.Output.secret(description.stdout.apply(json.loads))
         kubeconfig: pulumi.Output[str] = described["kubeconfig"].apply(lambda text: base64.b64decode(text).decode())
         access = kubectl_access(kubeconfig, None)
-        last: pulumi.Resource = members_step(name, args.hosts, args.machine_ids, opts=self._child([description]))
+        members = members_step(name, args.hosts, args.machine_ids, opts=self._child([description]))
+        departing = departures(name, args.hosts, access, members, opts=self._child([]))
+        last: pulumi.Resource = members
         for node in self._order:
             joined = last if node is first else self._join(node, described, [installed[node.name], last])
             drained = drain_step(name, node, access, args.settings.channel, opts=self._child([joined]))
             configured = self._configure(node, [drained])
             last = return_step(name, node, access, args.settings.channel, opts=self._child([configured]))
         nodes = nodes_step(name, args.hosts, access, opts=self._child([last]))
-        departing = departures(name, args.hosts, access, nodes, opts=self._child([]))
         self._connect(name, kubeconfig, context=None, after=[nodes, *departing])
         self.outputs = LayerOutputs(
             endpoints={"kubernetes": f"https://{first.address}:16443"}, versions={"microk8s": args.settings.channel}

@@ -62,7 +62,7 @@ def test_each_host_goes_as_withdraw_depart_forget_and_after_all_that_joined_late
         assert depart.name in {by_urn[urn] for urn in withdraw.dependencies}
         assert forget.name in {by_urn[urn] for urn in depart.dependencies}
         # direct edges, since the engine follows no others among what it deletes
-        assert {by_urn[urn] for urn in forget.dependencies} >= {"cluster-nodes", *earlier}
+        assert {by_urn[urn] for urn in forget.dependencies} >= {"cluster-members", *earlier}
         earlier.append(withdraw.name)
     assert set(earlier) <= usual.before("cluster-kubernetes"), "objects are deleted before any host goes"
 
@@ -70,10 +70,10 @@ def test_each_host_goes_as_withdraw_depart_forget_and_after_all_that_joined_late
 @pytest.mark.parametrize(("on_destroy", "kept"), [("keep", {"withdraw", "depart", "forget"}), ("reset", {"withdraw", "forget"})])
 def test_a_destroy_asks_only_hosts_that_are_to_be_reset(on_destroy: str, kept: set[str]) -> None:
     registered = changed(on_destroy=on_destroy)
-    nodes = registered.one("cluster-nodes").urn
+    members = registered.one("cluster-members").urn
     for host in names():
         for step, resource in zip(REMOVALS, removals(registered, host), strict=True):
-            assert (resource.raw.deletedWith == nodes) is (step in kept)
+            assert (resource.raw.deletedWith == members) is (step in kept)
             assert not resource.raw.retainOnDelete
 
 

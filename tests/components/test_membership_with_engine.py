@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PROGRAM = """
 import json, os
+from functools import partial
 from types import SimpleNamespace
 import pulumi
 from pulumi_command import local
@@ -32,7 +33,7 @@ def removal_step(name, step, *, host, access, values, opts):
     environment = {"NODE": values.get("DEPARTED", values["HOST_NAME"])}
     return local.Command(name, interpreter=list(recorder), delete=step, environment=environment, opts=opts)
 
-membership.INTERPRETER, membership.removal_step = recorder, removal_step
+membership._step, membership.removal_step = partial(membership.kubectl_step, interpreter=recorder), removal_step
 
 def host(name, lost):
     plane = name.startswith("c")
@@ -50,8 +51,8 @@ hosts = SimpleNamespace(
 )
 kubeconfig = pulumi.Output.secret("kubeconfig")
 options = pulumi.ResourceOptions()
-nodes = membership.nodes_step("cluster", hosts, kubeconfig, opts=options)
-membership.departures("cluster", hosts, kubeconfig, nodes, opts=options)
+members = local.Command("cluster-members", interpreter=list(recorder), create="members", environment={"NODE": ""})
+membership.departures("cluster", hosts, kubeconfig, members, opts=options)
 """
 RECORDER = """#!/bin/sh
 if [ -e "$(dirname "$0")/fails-$NODE-$1" ]; then echo "$NODE cannot $1" >&2; exit 1; fi
@@ -78,7 +79,7 @@ class Stack:
         )
         assert bool(done.returncode) is fails, done.stdout + done.stderr
         lines = log.read_text().splitlines() if log.exists() else []
-        return [line for line in lines if not line.endswith(" nodes")]
+        return [line for line in lines if not line.endswith(" members")]
 
     def up(self, *, fails: bool = False) -> list[str]:
         return self.run("up", "--yes", "--skip-preview", fails=fails)
