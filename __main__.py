@@ -1,6 +1,5 @@
 """The platform: settings -> layers in order -> outputs."""
 
-import gc
 from pathlib import Path
 
 import pulumi
@@ -113,9 +112,6 @@ async def program() -> None:
         raise pulumi.RunError(str(error)) from None
 
 
-# A third of the time went into looking for garbage among thousands of objects that live to the end; not off, as gates ask for up to
-# an hour.
-gc.set_threshold(20_000)
 # The SDK sends six lines for debugging with each resource, and the whole program stands still until the engine has put each in its
 # log: an eighth of a run without a change over 20 hosts. `pulumi up --logtostderr -v=9` still tells what the engine does.
 pulumi.log.debug = lambda *_, **__: None

@@ -9,8 +9,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-import asyncssh
-
+from mlops.rehearsal.standins.command.later import asyncssh
 from mlops.rehearsal.standins.command.output import Output
 from mlops.rehearsal.standins.command.ssh import Loop, dial
 from mlops.rehearsal.standins.provider import Call, ProviderError

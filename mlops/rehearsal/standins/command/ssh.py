@@ -15,8 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
-import asyncssh
-
+from mlops.rehearsal.standins.command.later import asyncssh
 from mlops.rehearsal.standins.provider import Call, ProviderError
 
 _FIRST_DELAY, _BACKOFF, _LONGEST_DELAY = 0.1, 1.5, 5.0

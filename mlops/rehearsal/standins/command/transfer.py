@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import asyncssh
-
+from mlops.rehearsal.standins.command.later import asyncssh
 from mlops.rehearsal.standins.command.ssh import Loop, dial
 from mlops.rehearsal.standins.provider import Call, ProviderError
 
