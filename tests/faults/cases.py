@@ -25,8 +25,7 @@ from tests.faults.world import Mode, Work
 
 Third = Literal["connections", "power", "membership"]
 THIRDS: tuple[Third, ...] = ("connections", "power", "membership")
-PARTS = tuple(f"{third}-{half}" for third in THIRDS for half in (1, 2))
-"""What runs in turn: a sixth. A case takes half a minute, a whole third would take eight, and a part may take about four."""
+"""What takes turns; a third takes six to nine minutes, a case twenty to thirty seconds."""
 COMES_AND_GOES = "worker5"
 """The host that is put in and taken out; not there in the beginning, so that its first case puts it in."""
 _STAYS: set[Work] = {"again", "roll", "upgrade"}
@@ -160,11 +159,3 @@ CASES = (
         ("Invalid token", "pulumi up again"),
     ),
 )
-
-
-def part(name: str) -> tuple[Case, ...]:
-    """The cases of one of :data:`PARTS`: the first or the second half of its third, in the order of the table."""
-    third, half = name.rsplit("-", 1)
-    found = tuple(case for case in CASES if case.third == third)
-    middle = (len(found) + 1) // 2
-    return found[:middle] if half == "1" else found[middle:]

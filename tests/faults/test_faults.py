@@ -1,4 +1,4 @@
-"""The fault table under the real engine: a part of it in turn, or all of it (`make test-faults`)."""
+"""The fault table under the real engine: a third of it in turn, or all of it (`make test-faults`)."""
 
 from __future__ import annotations
 
@@ -10,31 +10,30 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.cases import CASES, PARTS, THIRDS, part
+from tests.faults.cases import CASES, THIRDS
 from tests.rehearsal.run.on_a_site import run_on_a_site
-from tests.turns import day
+from tests.turns import todays
 
 HERE = Path(__file__).parent
 
 
-def chosen(wish: str, turn: int) -> tuple[str, list[str]]:
+def chosen(wish: str) -> tuple[str, list[str]]:
     """What this run is called, and the names of its cases.
 
-    By a wish: all of them, a third or a part by its name, or cases by theirs. Without one: the part whose turn it is, a sixth
-    of the table, because a third would take about eight minutes.
+    By a wish: all of them, a third by its name, or cases by theirs. Without one: the third whose turn it is.
     """
-    wish = wish or PARTS[turn % len(PARTS)]
-    found = part(wish) if wish in PARTS else [case for case in CASES if wish in {"all", case.third} or case.name in wish.split()]
+    wish = wish or " ".join(todays(THIRDS))
+    found = [case.name for case in CASES if wish == "all" or {case.third, case.name} & set(wish.split())]
     if not found:
-        pytest.fail(f"FAULTS={wish}: neither all, nor one of {', '.join((*THIRDS, *PARTS))}, nor names of cases")
-    return wish, [case.name for case in found]
+        pytest.fail(f"FAULTS={wish}: neither all, nor one of {', '.join(THIRDS)}, nor names of cases")
+    return wish, found
 
 
 @pytest.mark.engine
 @pytest.mark.site
 @pytest.mark.faults
 def test_faults(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    wish, names = chosen(os.environ.get("FAULTS", ""), day())
+    wish, names = chosen(os.environ.get("FAULTS", ""))
     results = tmp_path / "results.jsonl"
     code = run_on_a_site(
         HERE / "inside_faults.py",

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from mlops.hosts import STEPS
-from tests.faults.cases import CASES, COMES_AND_GOES, PARTS, THIRDS, part
+from tests.faults.cases import CASES, COMES_AND_GOES, THIRDS
 from tests.faults.harms import CUT, POWER_LOSS, REBOOT, Harm
 from tests.faults.test_faults import chosen
 from tests.faults.troubles import Halted, Said
@@ -36,25 +36,18 @@ def test_steps_on_the_machine_that_deploys_are_cut(step: str) -> None:
     assert [case.name for case in CASES if isinstance(case.trouble, Said) and f"-{step} " in case.trouble.words]
 
 
-@pytest.mark.parametrize("third", THIRDS)
-def test_the_parts_of_a_third_are_its_halves(third: str) -> None:
-    whole = [case.name for case in CASES if case.third == third]
-    halves = [[case.name for case in part(name)] for name in PARTS if name.startswith(third)]
-    assert sorted(name for half in halves for name in half) == sorted(whole)
-    assert max(len(half) for half in halves) - min(len(half) for half in halves) <= 1
-
-
-@pytest.mark.parametrize("name", PARTS)
-def test_in_the_order_of_the_table_no_case_of_a_part_needs_a_run_before_it(name: str) -> None:
+@pytest.mark.parametrize("run", ["all", *THIRDS])
+def test_in_the_order_of_the_table_no_case_of_a_third_needs_a_run_before_it(run: str) -> None:
     there = {host: host != COMES_AND_GOES for host in {case.host for case in CASES}}
-    for case in part(name):
+    for case in (case for case in CASES if run in {"all", case.third}):
         assert there[case.host] == (case.work not in {"add", "return"}), case.name
         there[case.host] = case.work not in {"remove", "lose"}
 
 
-@pytest.mark.parametrize(("day", "name"), list(enumerate([*PARTS, PARTS[0]])))
-def test_without_a_wish_a_run_takes_the_part_whose_turn_it_is(day: int, name: str) -> None:
-    assert chosen("", day) == (name, [case.name for case in part(name)])
+@pytest.mark.parametrize(("day", "third"), list(enumerate([*THIRDS, THIRDS[0]])))
+def test_without_a_wish_a_run_takes_the_third_whose_turn_it_is(day: int, third: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TURN", str(day))
+    assert chosen("") == (third, [case.name for case in CASES if case.third == third])
 
 
 @pytest.mark.parametrize(
@@ -62,14 +55,13 @@ def test_without_a_wish_a_run_takes_the_part_whose_turn_it_is(day: int, name: st
     [
         ("all", [case.name for case in CASES]),
         ("power", [case.name for case in CASES if case.third == "power"]),
-        ("power-2", [case.name for case in part("power-2")]),
         ("host-off probe-cut", ["probe-cut", "host-off"]),
     ],
 )
 def test_by_a_wish_a_run_takes_others(wish: str, names: list[str]) -> None:
-    assert chosen(wish, 0) == (wish, names)
+    assert chosen(wish) == (wish, names)
 
 
 def test_a_case_that_there_is_not_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(pytest.fail.Exception, match=r"FAULTS=nonsense: .*connections, power, membership, .*-2"):
-        chosen("nonsense", 0)
+    with pytest.raises(pytest.fail.Exception, match=r"FAULTS=nonsense: .*connections, power, membership, nor"):
+        chosen("nonsense")

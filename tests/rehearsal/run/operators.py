@@ -98,6 +98,10 @@ class Operator:
     def up(self, *arguments: str, config: Path | None = None) -> Ended:
         return self.run("up", "--yes", "--skip-preview", *arguments, config=config)
 
+    def nothing_to_do(self) -> Ended:
+        """A preview that fails when there is something to do."""
+        return self.run("preview", "--expect-no-changes", environment={"PULUMI_SKIP_CHECKPOINTS": "true"})
+
     def checkpoint(self) -> dict[str, list[str]]:
         """What the state holds: names of the resources, and of those that an operation is pending on."""
         latest = json.loads(self.engine.state_file.read_text(encoding="utf-8"))["checkpoint"]["latest"] or {}
