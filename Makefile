@@ -3,6 +3,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
+# tests start some thousand Python processes, which would compile their modules anew where the environment says so
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 SITE ?= baremetal

@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import Any
 
 import yaml
-from urllib3.exceptions import HTTPError
 
 REQUEST_TIMEOUT_SECONDS = 15
 FIELD_MANAGER = "onprem-mlops-gate"
@@ -51,6 +50,7 @@ class Api:
     def __init__(self, kubeconfig: str, context: str | None) -> None:
         # here and not at the top: it takes 0.7 s, and a preview asks nothing
         self._refused: type[Exception] = import_module("kubernetes.client").ApiException
+        self._unreached: type[Exception] = import_module("urllib3.exceptions").HTTPError
         connect = import_module("kubernetes.config").new_client_from_config_dict
         self._client = connect(yaml.safe_load(kubeconfig), context=context, persist_config=False)
 
@@ -74,7 +74,7 @@ class Api:
                 response_type="object",
                 _request_timeout=REQUEST_TIMEOUT_SECONDS,
             )
-        except (HTTPError, OSError) as error:
+        except (self._unreached, OSError) as error:
             return Reply(status=0, reason=NOT_REACHED, message=str(error))
         except self._refused as error:
             return _refusal(error)

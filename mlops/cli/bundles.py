@@ -12,7 +12,8 @@ from mlops.bundles.repin import repin
 from mlops.cli.places import MANIFESTS, Site, places_of
 from mlops.errors import Problem, UserError
 from mlops.folders import cache_folder
-from mlops.tools.progress import ConsoleProgress, Progress
+from mlops.tools.console import ConsoleProgress
+from mlops.tools.progress import Progress
 
 app = typer.Typer(no_args_is_help=True)
 

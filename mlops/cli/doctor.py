@@ -26,7 +26,7 @@ from mlops.hosts.expectations import enabled_bundles
 from mlops.hosts.ssh import Answer
 from mlops.settings import Site
 from mlops.settings.stackfile import site_name_of
-from mlops.tools.progress import ConsoleProgress
+from mlops.tools.console import ConsoleProgress
 
 app = typer.Typer()
 

@@ -19,7 +19,7 @@ from mlops.folders import cache_folder
 from mlops.ordering import KubeObject, Overrides, from_bodies
 from mlops.ordering.documents import MAX_BYTES, load_yaml, too_big
 from mlops.ordering.words import shortened
-from mlops.tools.progress import ConsoleProgress
+from mlops.tools.console import ConsoleProgress
 
 _NOTHING = "there is nothing to put in order"
 _LONGEST_NAME = 255  # of one part of a path

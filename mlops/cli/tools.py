@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mlops.tools import Tool, environment, resolve, shell_exports
-from mlops.tools.progress import ConsoleProgress
+from mlops.tools.console import ConsoleProgress
 
 LANGUAGE_HOST = "pulumi-language-python"
 

@@ -11,7 +11,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from mlops.cli import tools as cli
-from mlops.tools.progress import ConsoleProgress, Progress
+from mlops.tools.console import ConsoleProgress
+from mlops.tools.progress import Progress
 from mlops.tools.resolver import Tool
 
 TOOL = Tool("hammer", "1.2.3", Path("/a/rather/long/folder/" + "x" * 100 + "/hammer"), "build", 61.26)

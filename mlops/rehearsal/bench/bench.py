@@ -25,7 +25,7 @@ from mlops.rehearsal.bench.verdict import Verdict
 from mlops.rehearsal.run.outside import TOOLS
 from mlops.rehearsal.site import preflight
 from mlops.tools import resolve
-from mlops.tools.progress import ConsoleProgress
+from mlops.tools.console import ConsoleProgress
 from mlops.tools.shell import engine_settings
 
 _SMALL_AT_ONCE = 2

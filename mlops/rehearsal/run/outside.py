@@ -25,7 +25,7 @@ from mlops.rehearsal.site.runs import run_directory
 from mlops.rehearsal.standins import install, report
 from mlops.settings import MicroK8sCluster, Site, read_site_file
 from mlops.tools import Tool, resolve
-from mlops.tools.progress import ConsoleProgress
+from mlops.tools.console import ConsoleProgress
 from mlops.tools.shell import link_folder
 
 TOOLS = (

@@ -11,16 +11,14 @@ from tests.faults.world import engine_of
 from tests.rehearsal.run.on_a_site import given_plan
 
 GOAL_SECONDS = 5.0
-# The goal is not reached (docs/benchmarks.md has why); this is what a run without a change must not exceed until it is.
-LIMIT_SECONDS = 12.0
+# What a machine that is slower by half, or has other work, must not exceed (docs/benchmarks.md has what was measured).
+LIMIT_SECONDS = 8.0
 RUNS = 3
 """The fastest counts: whatever else the machine does only adds."""
 
 
 def up(engine: Engine, name: str) -> Operation:
-    # empty is unset: where Python may keep no compiled modules, each run compiles the program and the stand-ins anew, for a second
-    environment = {"PYTHONDONTWRITEBYTECODE": ""}
-    operation = engine.operate(name, ["up", "--yes", "--skip-preview"], lambda *_: None, environment=environment)
+    operation = engine.operate(name, ["up", "--yes", "--skip-preview"], lambda *_: None)
     assert operation.exit_code == 0, operation.output.read_text(encoding="utf-8")
     return operation
 
