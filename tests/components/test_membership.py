@@ -67,6 +67,12 @@ def test_each_host_goes_as_withdraw_depart_forget_and_after_all_that_joined_late
     assert set(earlier) <= usual.before("cluster-kubernetes"), "objects are deleted before any host goes"
 
 
+def test_a_host_that_never_joined_can_be_taken_out(usual: Registered) -> None:
+    for host in names():
+        for step in removals(usual, host):
+            assert [name for name in usual.before(step.name) if name.endswith(("-join", "-configure"))] == []
+
+
 @pytest.mark.parametrize(("on_destroy", "kept"), [("keep", {"withdraw", "depart", "forget"}), ("reset", {"withdraw", "forget"})])
 def test_a_destroy_asks_only_hosts_that_are_to_be_reset(on_destroy: str, kept: set[str]) -> None:
     registered = changed(on_destroy=on_destroy)
