@@ -6,6 +6,6 @@ them last. It knows its own section of the settings and the values it is handed,
 
 import gc
 
-# Looking for garbage among thousands of objects that live to the program's end took a third of its time, and of its imports, which
-# come after this one, a sixth; not off, as gates ask for up to an hour.
+# Looking for garbage among thousands of objects that live to the program's end took a third of its time, and a sixth of that of its
+# own imports, which come after this one; not off, as gates ask for up to an hour.
 gc.set_threshold(20_000)

@@ -5,7 +5,7 @@ cleans the host), ``forget`` (removes the node). The engine deletes what depends
 has no edge between; it looks at direct edges of resources that are deleted only, so each host's last step depends on the
 first step of every host before it, and one host goes at a time, whichever they are.
 
-On ``pulumi destroy`` the list of hosts goes as well, and then the engine asks the provider for none of what is deleted with it:
+On ``pulumi destroy`` :func:`members_step` goes as well, and then the engine asks the provider for none of what is deleted with it:
 nothing is withdrawn or forgotten, and a host is connected to only where the site says that it is to be reset.
 """
 
@@ -110,7 +110,13 @@ def _around_configure(
 
 
 def departures(
-    name: str, hosts: Hosts, access: pulumi.Output[str], members: remote.Command, *, opts: pulumi.ResourceOptions
+    name: str,
+    hosts: Hosts,
+    access: pulumi.Output[str],
+    members: pulumi.Resource,
+    joined: Mapping[str, pulumi.Resource],
+    *,
+    opts: pulumi.ResourceOptions,
 ) -> list[pulumi.Resource]:
     """What is done with each host when it is deleted; nothing before that.
 
@@ -120,9 +126,9 @@ def departures(
         name: prefix of the resources' names.
         hosts: the site's hosts.
         access: see :func:`components.kubectl.kubectl_access`.
-        members: what :func:`members_step` has given: deleted after all of these, so that a destroy that was cut goes on as one. Not
-            the end of the joins: a host whose join failed is to be cleaned as well when it is taken out, and registering the one
-            chain beside the other takes twenty hosts a quarter less time.
+        members: what :func:`members_step` has given: deleted after all of these, so that a destroy that was cut goes on as one.
+        joined: host to the step after which it belongs to the cluster. Nothing of a host that has not joined is ever taken away: it
+            may be refused because it belongs to another cluster.
         opts: parent.
 
     Returns:
@@ -148,7 +154,12 @@ def departures(
             host=host,
             access=hosts.access_of(host),
             values={"HOST_NAME": host.name, "RESET": hosts.on_destroy},
-            opts=_deletion(opts, [forget], unless=members if hosts.on_destroy == "keep" else None, never=host.lost),
+            opts=_deletion(
+                opts,
+                [forget, *([joined[host.name]] if host.name in joined else [])],
+                unless=members if hosts.on_destroy == "keep" else None,
+                never=host.lost,
+            ),
         )
         withdraw = _step(
             f"{name}-{host.name}-withdraw",

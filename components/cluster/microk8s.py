@@ -90,14 +90,15 @@ class MicroK8s(Cluster):
         kubeconfig: pulumi.Output[str] = described["kubeconfig"].apply(lambda text: base64.b64decode(text).decode())
         access = kubectl_access(kubeconfig, None)
         members = members_step(name, args.hosts, args.machine_ids, opts=self._child([description]))
-        departing = departures(name, args.hosts, access, members, opts=self._child([]))
         last: pulumi.Resource = members
+        joined: dict[str, pulumi.Resource] = {}
         for node in self._order:
-            joined = last if node is first else self._join(node, described, [installed[node.name], last])
-            drained = drain_step(name, node, access, args.settings.channel, opts=self._child([joined]))
+            joined[node.name] = last if node is first else self._join(node, described, [installed[node.name], last])
+            drained = drain_step(name, node, access, args.settings.channel, opts=self._child([joined[node.name]]))
             configured = self._configure(node, [drained])
             last = return_step(name, node, access, args.settings.channel, opts=self._child([configured]))
         nodes = nodes_step(name, args.hosts, access, opts=self._child([last]))
+        departing = departures(name, args.hosts, access, members, joined, opts=self._child([]))
         self._connect(name, kubeconfig, context=None, after=[nodes, *departing])
         self.outputs = LayerOutputs(
             endpoints={"kubernetes": f"https://{first.address}:16443"}, versions={"microk8s": args.settings.channel}

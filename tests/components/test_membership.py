@@ -67,10 +67,15 @@ def test_each_host_goes_as_withdraw_depart_forget_and_after_all_that_joined_late
     assert set(earlier) <= usual.before("cluster-kubernetes"), "objects are deleted before any host goes"
 
 
-def test_a_host_that_never_joined_can_be_taken_out(usual: Registered) -> None:
-    for host in names():
-        for step in removals(usual, host):
-            assert [name for name in usual.before(step.name) if name.endswith(("-join", "-configure"))] == []
+def test_nothing_is_taken_from_a_host_before_it_has_joined_and_nobody_waits_for_the_joins_of_others(usual: Registered) -> None:
+    """It may be refused because it belongs to another cluster, whose data a removal with onDestroy: reset would wipe."""
+    order = names()
+    for host in order[1:]:
+        withdraw, depart, forget = removals(usual, host)
+        joins = {name for name in usual.before(withdraw.name) if name.endswith("-join")}
+        assert joins == {f"cluster-{earlier}-join" for earlier in order[1 : order.index(host) + 1]}
+        assert f"cluster-{host}-join" in usual.before(depart.name)
+        assert f"cluster-{host}-join" not in usual.before(forget.name)
 
 
 @pytest.mark.parametrize(("on_destroy", "kept"), [("keep", {"withdraw", "depart", "forget"}), ("reset", {"withdraw", "forget"})])

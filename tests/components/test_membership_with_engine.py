@@ -51,8 +51,20 @@ hosts = SimpleNamespace(
 )
 kubeconfig = pulumi.Output.secret("kubeconfig")
 options = pulumi.ResourceOptions()
-members = local.Command("cluster-members", interpreter=list(recorder), create="members", environment={"NODE": ""})
-membership.departures("cluster", hosts, kubeconfig, members, opts=options)
+def step(name, node, act, after):
+    return local.Command(
+        name,
+        interpreter=list(recorder),
+        create=act,
+        environment={"NODE": node},
+        opts=pulumi.ResourceOptions(depends_on=after),
+    )
+
+members = last = step("cluster-members", "", "members", [])
+joined = {}
+for entry in living:
+    joined[entry.name] = last = step(f"cluster-{entry.name}-join", entry.name, "join", [last])
+membership.departures("cluster", hosts, kubeconfig, members, joined, opts=options)
 """
 RECORDER = """#!/bin/sh
 if [ -e "$(dirname "$0")/fails-$NODE-$1" ]; then echo "$NODE cannot $1" >&2; exit 1; fi
@@ -79,7 +91,7 @@ class Stack:
         )
         assert bool(done.returncode) is fails, done.stdout + done.stderr
         lines = log.read_text().splitlines() if log.exists() else []
-        return [line for line in lines if not line.endswith(" members")]
+        return [line for line in lines if not line.endswith((" members", " join"))]
 
     def up(self, *, fails: bool = False) -> list[str]:
         return self.run("up", "--yes", "--skip-preview", fails=fails)
@@ -139,6 +151,16 @@ def test_hosts_go_one_after_the_other_each_checked_first(stack: Stack) -> None:
     assert stack.up() == ["w2 depart", "w2 forget"], "a run that was cut goes on"
     stack.site("c2")
     assert stack.up() == taken_out("c1"), "the first one, by another one"
+
+
+def test_nothing_is_taken_from_a_host_that_was_not_let_in(stack: Stack) -> None:
+    """It may belong to another cluster, which is why its join was refused."""
+    (stack.directory / "fails-w1-join").touch()
+    stack.site("c1 c2 w1", on_destroy="reset")
+    assert stack.up(fails=True) == []
+    stack.site("c1 c2", on_destroy="reset")
+    assert "w1 depart" not in stack.up()
+    assert "w1 depart" not in stack.destroy()
 
 
 def test_a_lost_host_is_only_forgotten_and_a_destroy_keeps_hosts(stack: Stack) -> None:

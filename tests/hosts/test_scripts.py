@@ -260,6 +260,24 @@ def test_a_user_who_does_not_become_root_is_told_what_to_do(tmp_path: Path, righ
     assert (tmp_path / "trace").read_text().count("try") <= 1, "a wrong password is tried once"
 
 
+def test_a_shell_that_dies_while_it_hands_the_step_on_is_no_step_that_is_done(tmp_path: Path) -> None:
+    """Root's bash would come to the end of half a text, and end well."""
+    (tmp_path / "id").write_text("#!/bin/sh\necho 0\n")
+    (tmp_path / "timeout").write_text('#!/bin/bash\nshift 3\nhead -c $LENGTH | "$@"\n')
+    for name in ("id", "timeout"):
+        (tmp_path / name).chmod(0o755)
+    script = compose("describe", values={"HOST_NAME": "n"}).replace(CALL, "echo ran")
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    assert bash(script, "apply", PATH=path, LENGTH="100000").stdout == "ran\n"
+    for length in range(0, len(program("describe")), 499):
+        done = bash(script, "apply", PATH=path, LENGTH=str(length))
+        assert (done.returncode != 0, done.stdout) == (True, ""), length
+
+
+def test_the_head_is_measured_in_characters_and_bytes_alike() -> None:
+    assert SCRIPTS.joinpath("root.sh").read_text(encoding="utf-8").isascii(), "${PROGRAM:0:N} counts bytes in some locales"
+
+
 @pytest.mark.parametrize(
     ("right", "given"), [(None, ""), (None, PASSWORD), (PASSWORD, PASSWORD)], ids=["sudo asks nothing", "in vain", "sudo asks"]
 )

@@ -20,14 +20,14 @@ as_root() {
     printf '%s\n' "$password" | "${run[@]}" true || refuse "user $(id -un), for whom sudo does not take hosts.access.sudoPassword (its own words stand above)" \
       'the password that sudo asks this user for' 'set hosts.access.sudoPassword again; or give the user the right to use sudo'
   fi
+  # `timeout` on the host: Pulumi's own time limits do not end a remote command. Root's bash reads all at once; where this shell is
+  # killed half way, what came is no step that is done: 70 follows what does not end by itself.
+  # shellcheck disable=SC2016 # that bash expands it
   {
     # sudo reads this line of it, byte by byte, and leaves the rest to bash
     if [ -n "$password" ]; then printf '%s\n' "$password"; fi
-    # the first line of what bash gets reads the others at once
-    # shellcheck disable=SC2016 # that bash expands it
-    printf '%s\n' 'eval "$(cat)"' "$(declare -f values)" values "$PROGRAM" "$call"
-    # `timeout` on the host: Pulumi's own time limits do not end a remote command
-  } | "${run[@]}" timeout -k 30 "$STEP_TIMEOUT_SECONDS" bash -s -- "$@" || code=$?
+    printf '%s\n' "$(declare -f values)" values "$PROGRAM" "{ $call; exit; }" 2>/dev/null
+  } | "${run[@]}" timeout -k 30 "$STEP_TIMEOUT_SECONDS" bash -c 'eval "$(cat; echo; echo exit 70)"' bash "$@" || code=$?
   case "$code" in
     124) found="it took longer than ${STEP_TIMEOUT_SECONDS} s" ;;
     137 | 143) found="its process was killed, by hand or for want of memory" ;;

@@ -10,7 +10,7 @@ else:
     import sys
     from importlib.util import LazyLoader, find_spec, module_from_spec
 
-    # as importlib's documentation has it
+    # As importlib's documentation has it. Only one thread may be the first to use it: here that of the SSH event loop.
     if "asyncssh" not in sys.modules:
         _spec = find_spec("asyncssh")
         _spec.loader = LazyLoader(_spec.loader)
