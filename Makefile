@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-# tests start some thousand Python processes, which would compile their modules anew where the environment says so
+# where the environment says so, program, plugins' stand-ins and some forty steps of each run would compile their modules anew
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3

@@ -88,8 +88,6 @@ class Engine:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             # shows the flag --event-log
             "PULUMI_DEBUG_COMMANDS": "true",
-            # empty is unset: else program, stand-ins and each of some forty steps compile their modules anew, seconds of each run
-            "PYTHONDONTWRITEBYTECODE": "",
         }
 
     def prepare(self, site_file_text: str, secret_values: Mapping[str, str]) -> None:
