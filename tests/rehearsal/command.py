@@ -32,7 +32,7 @@ class Rehearsal:
     def __init__(self, site: str, *options: str, checkout: Path, cache: Path, log: Path, terminal: bool = False) -> None:
         self._log = log
         argv = [sys.executable, "-c", "from mlops.cli import main; main()", "rehearse", site, "--delay-scale", "0", *options]
-        environment = {**os.environ, "PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1", "MLOPS_CACHE_DIR": str(cache)}
+        environment = {**os.environ, "PYTHONPATH": str(checkout), "MLOPS_CACHE_DIR": str(cache)}
         environment.pop("FORCE_COLOR", None)  # a person's own wish to see colours in files
         environment |= {"TERM": "xterm", "COLUMNS": "120", "LINES": "40"} if terminal else {}
         self._keyboard: int | None = None

@@ -41,7 +41,9 @@ class Outcome:
 
 
 def files(checkout: Path) -> dict[str, tuple[int, int]]:
-    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in checkout.rglob("*") if path.is_file()}
+    """All but the compiled modules, which are Python's own."""
+    found = (path for path in checkout.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in found}
 
 
 def by_hand(enter: str, *command: str) -> str:
