@@ -127,8 +127,8 @@ def departures(
         hosts: the site's hosts.
         access: see :func:`components.kubectl.kubectl_access`.
         members: what :func:`members_step` has given: deleted after all of these, so that a destroy that was cut goes on as one.
-        joined: host to the step after which it belongs to the cluster. Nothing of a host that has not joined is ever taken away: it
-            may be refused because it belongs to another cluster.
+        joined: living host to the step after which it belongs to the cluster. Nothing of a host that has not joined is ever taken
+            away: it may be refused because it belongs to another cluster.
         opts: parent.
 
     Returns:
@@ -156,7 +156,7 @@ def departures(
             values={"HOST_NAME": host.name, "RESET": hosts.on_destroy},
             opts=_deletion(
                 opts,
-                [forget, *([joined[host.name]] if host.name in joined else [])],
+                [forget] if host.lost else [forget, joined[host.name]],
                 unless=members if hosts.on_destroy == "keep" else None,
                 never=host.lost,
             ),

@@ -27,6 +27,18 @@ def bash(text: str, *arguments: str, **environment: str) -> subprocess.Completed
     return subprocess.run(argv, input=text, capture_output=True, text=True, check=False, env=variables)
 
 
+ROOT = "#!/bin/sh\necho 0\n"
+"""Stands in for ``id -u``, whoever runs the tests."""
+
+
+def with_programs(folder: Path, **texts: str) -> str:
+    """A PATH on which these programs come before all others."""
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
 def library(text: str) -> subprocess.CompletedProcess[str]:
     return bash(f"HOST_NAME=node1 STEP=test SECRETS=()\n{LIBRARY}\n{text}\n")
 
@@ -88,9 +100,7 @@ def test_a_host_costs_little_state() -> None:
 
 def test_a_script_cut_short_runs_nothing(tmp_path: Path) -> None:
     script = compose("describe", values={"HOST_NAME": "n"}).replace(CALL, f"touch {tmp_path}/ran")
-    (tmp_path / "id").write_text("#!/bin/sh\necho 0\n")
-    (tmp_path / "id").chmod(0o755)
-    path = f"{tmp_path}:{os.environ['PATH']}"
+    path = with_programs(tmp_path, id=ROOT)
     assert bash(script, "apply", PATH=path).returncode == 0
     assert (tmp_path / "ran").exists()
     (tmp_path / "ran").unlink()
@@ -226,13 +236,11 @@ def as_user(tmp_path: Path, step: str, *, right: str | None, given: str = "") ->
 
     ``right`` is the password that sudo wants, None when it wants none.
     """
-    for name, text in {"id": '#!/bin/sh\nif [ "$1" = -u ]; then echo 1000; else echo bob; fi\n', "sudo": SUDO}.items():
-        (tmp_path / name).write_text(text)
-        (tmp_path / name).chmod(0o755)
+    path = with_programs(tmp_path, id='#!/bin/sh\nif [ "$1" = -u ]; then echo 1000; else echo bob; fi\n', sudo=SUDO)
     (tmp_path / "trace.right").write_text(right or "")
     environment = {
         **os.environ,
-        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "PATH": path,
         "NOPASSWD": "yes" if right is None else "no",
         "TRACE": str(tmp_path / "trace"),
     }
@@ -262,12 +270,8 @@ def test_a_user_who_does_not_become_root_is_told_what_to_do(tmp_path: Path, righ
 
 def test_a_shell_that_dies_while_it_hands_the_step_on_is_no_step_that_is_done(tmp_path: Path) -> None:
     """Root's bash would come to the end of half a text, and end well."""
-    (tmp_path / "id").write_text("#!/bin/sh\necho 0\n")
-    (tmp_path / "timeout").write_text('#!/bin/bash\nshift 3\nhead -c $LENGTH | "$@"\n')
-    for name in ("id", "timeout"):
-        (tmp_path / name).chmod(0o755)
+    path = with_programs(tmp_path, id=ROOT, timeout='#!/bin/bash\nshift 3\nhead -c $LENGTH | "$@"\n')
     script = compose("describe", values={"HOST_NAME": "n"}).replace(CALL, "echo ran")
-    path = f"{tmp_path}:{os.environ['PATH']}"
     assert bash(script, "apply", PATH=path, LENGTH="100000").stdout == "ran\n"
     for length in range(0, len(program("describe")), 499):
         done = bash(script, "apply", PATH=path, LENGTH=str(length))

@@ -14,6 +14,8 @@ from typing import BinaryIO
 
 from tests.rehearsal.site.machine import family, namespaces_of, until
 
+NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
+"""So that a checkout can be compared file by file: Python would lay its compiled modules into it."""
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 
 
@@ -32,7 +34,7 @@ class Rehearsal:
     def __init__(self, site: str, *options: str, checkout: Path, cache: Path, log: Path, terminal: bool = False) -> None:
         self._log = log
         argv = [sys.executable, "-c", "from mlops.cli import main; main()", "rehearse", site, "--delay-scale", "0", *options]
-        environment = {**os.environ, "PYTHONPATH": str(checkout), "MLOPS_CACHE_DIR": str(cache)}
+        environment = {**os.environ, **NO_BYTECODE, "PYTHONPATH": str(checkout), "MLOPS_CACHE_DIR": str(cache)}
         environment.pop("FORCE_COLOR", None)  # a person's own wish to see colours in files
         environment |= {"TERM": "xterm", "COLUMNS": "120", "LINES": "40"} if terminal else {}
         self._keyboard: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.host.run import run_suites
-from tests.rehearsal.command import Rehearsal, table
+from tests.rehearsal.command import NO_BYTECODE, Rehearsal, table
 from tests.rehearsal.site.machine import alive, namespaces, now, snapshot
 
 pytestmark = [pytest.mark.engine, pytest.mark.site]
@@ -41,13 +42,19 @@ class Outcome:
 
 
 def files(checkout: Path) -> dict[str, tuple[int, int]]:
-    """All but the compiled modules, which are Python's own."""
-    found = (path for path in checkout.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
-    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in found}
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in checkout.rglob("*") if path.is_file()}
 
 
 def by_hand(enter: str, *command: str) -> str:
-    done = subprocess.run([enter, *command], capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        [enter, *command],
+        env={**os.environ, **NO_BYTECODE},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
